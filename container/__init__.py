@@ -1,0 +1,1 @@
+"""The payload format that packer and extractor share: FORMAT.md, and the code that reads it."""

@@ -1,0 +1,93 @@
+"""Where stored bytes come from: anything that can be read at an offset."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, Protocol, Self
+
+from container.errors import TruncatedError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+Path = str | os.PathLike[str]
+
+
+class ByteSource(Protocol):
+    """Bytes at offsets; the reader needs nothing else, so a download by ranges can be one."""
+
+    @property
+    def name(self) -> str:
+        """For error texts."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Exactly ``size`` bytes from ``offset``; callable from several threads.
+
+        Raises:
+            TruncatedError: there are fewer.
+            OSError: reading failed.
+        """
+
+
+class FileSource:
+    """A local file, held open by descriptor: a rename or unlink does not disturb reading.
+
+    Args:
+        path: of the file; names it in errors.
+        descriptor: of the file, open for reading, to take over; by default the path is opened.
+    Raises:
+        OSError: the file cannot be opened, or is not a regular one.
+    """
+
+    def __init__(self, path: Path, descriptor: int | None = None) -> None:
+        self.name = os.fspath(path)
+        if descriptor is None:
+            # Opening a FIFO would otherwise wait for a writer.
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        self._descriptor = descriptor
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "not a regular file", self.name)
+        self.size = status.st_size
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """See ``ByteSource``."""
+        data = os.pread(self._descriptor, size, offset)
+        if len(data) == size:
+            return data
+        parts = [data]
+        missing = size - len(data)
+        while missing:
+            offset += len(parts[-1])
+            part = os.pread(self._descriptor, missing, offset)
+            if not part:
+                raise TruncatedError(
+                    f"the file ends {missing} bytes too early",
+                    self.name,
+                    remedy="it is incomplete or changed while being read: fetch it again",
+                )
+            parts.append(part)
+            missing -= len(part)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Release the descriptor."""
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""The run side: a packed file -> its payload -> files on disk, verified, published at once."""

@@ -1,0 +1,164 @@
+"""Where plain bytes go: the only module that creates, writes and links files."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+from typing import TYPE_CHECKING, Protocol
+
+from container.errors import NoSpaceError, NotWritableError
+
+if TYPE_CHECKING:
+    from container.model import Entry
+
+
+class Destination(Protocol):
+    """What the pipeline writes to. Every method may raise OSError or InstallError."""
+
+    def make_directory(self, entry: Entry) -> None:
+        """Create it, open to its owner whatever its final mode."""
+
+    def create_file(self, entry: Entry) -> int:
+        """A new file with its final mode; the descriptor is writable and readable."""
+
+    def create_scratch(self) -> int:
+        """A file without a name, gone when it is closed."""
+
+    def write(self, descriptor: int, plain: memoryview, offset: int) -> None:
+        """All of ``plain``, at an offset in bytes; callable from several threads."""
+
+    def map_file(self, descriptor: int) -> mmap.mmap:
+        """The whole file, read-only."""
+
+    def close_file(self, descriptor: int) -> None:
+        """Nothing more will be written to it."""
+
+    def make_symlink(self, entry: Entry) -> None:
+        """Create it; its target need not exist."""
+
+    def make_hardlink(self, entry: Entry) -> None:
+        """Create it; its target exists."""
+
+    def finish_directory(self, entry: Entry) -> None:
+        """Everything in it is there: give it its final mode."""
+
+
+class DirectoryDestination:
+    """Files below a directory that this process has made and nobody else writes to.
+
+    Nothing that exists is ever opened: all files are created exclusively, so that neither a
+    running program nor the target of a planted link can be overwritten.
+
+    Args:
+        root: an existing, empty directory.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._prefix = os.path.join(root, "")
+        self._scratch_count = 0
+
+    def make_directory(self, entry: Entry) -> None:
+        """See ``Destination``."""
+        path = self._prefix + entry.path
+        try:
+            os.mkdir(path, 0o700)
+        except OSError as error:
+            raise explained(error, path) from error
+
+    def create_file(self, entry: Entry) -> int:
+        """See ``Destination``."""
+        path = self._prefix + entry.path
+        try:
+            descriptor = os.open(path, _CREATE, 0o600)
+            try:
+                os.fchmod(descriptor, entry.mode)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        except OSError as error:
+            raise explained(error, path) from error
+        return descriptor
+
+    def create_scratch(self) -> int:
+        """See ``Destination``."""
+        self._scratch_count += 1
+        path = f"{self._prefix}.scratch-{self._scratch_count}"
+        try:
+            descriptor = os.open(path, _CREATE, 0o600)
+            os.unlink(path)
+        except OSError as error:
+            raise explained(error, path) from error
+        return descriptor
+
+    def write(self, descriptor: int, plain: memoryview, offset: int) -> None:
+        """See ``Destination``."""
+        try:
+            written = os.pwrite(descriptor, plain, offset)
+            # A short count is legal: a signal, a full disk, or the 2 GiB bound of one call.
+            while written < len(plain):
+                written += os.pwrite(descriptor, plain[written:], offset + written)
+        except OSError as error:
+            raise explained(error, self._root) from error
+
+    def map_file(self, descriptor: int) -> mmap.mmap:
+        """See ``Destination``."""
+        return mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
+
+    def close_file(self, descriptor: int) -> None:
+        """See ``Destination``; delayed write errors of network file systems appear here."""
+        try:
+            os.close(descriptor)
+        except OSError as error:
+            raise explained(error, self._root) from error
+
+    def make_symlink(self, entry: Entry) -> None:
+        """See ``Destination``."""
+        path = self._prefix + entry.path
+        try:
+            os.symlink(entry.link, path)
+        except OSError as error:
+            raise explained(error, path) from error
+
+    def make_hardlink(self, entry: Entry) -> None:
+        """See ``Destination``."""
+        path = self._prefix + entry.path
+        try:
+            os.link(self._prefix + entry.link, path, follow_symlinks=False)
+        except OSError as error:
+            raise explained(error, path) from error
+
+    def finish_directory(self, entry: Entry) -> None:
+        """See ``Destination``."""
+        path = self._prefix + entry.path
+        try:
+            os.chmod(path, entry.mode)
+        except OSError as error:
+            raise explained(error, path) from error
+
+
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+
+
+def explained(error: OSError, path: str) -> Exception:
+    """The error that a user understands, where the cause is one that a user can remove.
+
+    Returns:
+        NoSpaceError, NotWritableError, or an OSError with the path.
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpaceError(
+            "no space left on the file system or in the quota",
+            path,
+            remedy="free some space and start again; nothing was changed",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return NotWritableError(
+            f"cannot be written to: {error.strerror}",
+            path,
+            remedy="choose another directory, or make this one yours",
+        )
+    if error.filename is None:
+        return OSError(error.errno, error.strerror, path)
+    return error

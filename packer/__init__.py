@@ -1,0 +1,1 @@
+"""The build side: components -> frames -> payload -> into a host executable."""
