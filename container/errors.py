@@ -76,6 +76,16 @@ class ContainerError(Exception):
         return type(self)(self.what, place, self.expected, self.found, self.remedy)
 
 
+def told(error: BaseException) -> tuple[str, int]:
+    """How a command line ends: the text for standard error, and the exit code."""
+    if isinstance(error, ContainerError):
+        return f"error: {error}", error.exit_code
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename is not None else ""
+        return f"error: {place}{error.strerror or error}", OS_ERROR_EXIT_CODE
+    return "interrupted", INTERRUPTED_EXIT_CODE
+
+
 class NotAContainerError(ContainerError):
     """No payload ends where one must end (FORMAT.md section 3)."""
 

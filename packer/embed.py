@@ -67,15 +67,8 @@ def embed(
         ContainerError, OSError: as ``write_payload``; nothing is left at or beside ``output``.
     """
     with FileSource(host) as source:
-        location = find_payload(source)
-        if location is not None and not replace:
-            raise AlreadyPackedError(
-                "carries a payload already",
-                str(host),
-                remedy="give --replace to swap it, or the host that it was made from",
-            )
+        location = check_host(source, replace=replace)
         host_bytes = source.size if location is None else location.lead_offset
-        hosts.check_supported(hosts.identify(source), str(host))
         mode = stat.S_IMODE(os.stat(host).st_mode)
         with published(output, mode) as stream:
             _copy(source, host_bytes, stream)
@@ -84,6 +77,25 @@ def embed(
             written = _write_verified(stream, plan, settings, lead_bytes, str(output), progress)
             file_bytes = stream.tell()
     return Embedded(written, host_bytes, file_bytes, location is not None)
+
+
+def check_host(source: FileSource, *, replace: bool) -> Location | None:
+    """Refuse a host that cannot take a payload, or carries one already.
+
+    Returns:
+        Where the payload that is to be replaced sits; None where there is none.
+    Raises:
+        AlreadyPackedError, UnsupportedHostError, ContainerError, OSError: as ``embed``.
+    """
+    location = find_payload(source)
+    if location is not None and not replace:
+        raise AlreadyPackedError(
+            "carries a payload already",
+            source.name,
+            remedy="give --replace to swap it, or the host that it was made from",
+        )
+    hosts.check_supported(hosts.identify(source), source.name)
+    return location
 
 
 def write_alone(
