@@ -19,18 +19,17 @@ from container.errors import (
 from container.model import PLATFORMS
 from container.reader import PayloadReader
 from container.source import FileSource
-from container.units import human_bytes, ratio
-from packer import compress, embed, hosts, report
+from container.units import human_bytes
+from packer import compress, embed, hosts, report, tables
 from packer.manifest import Request, parse_component, read_manifest
 from packer.packing import prepare
 from packer.progress import StageProgress
 from packer.writer import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from packer.plan import Plan
-    from packer.writer import Written
 
 FILE = click.Path(path_type=Path)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
@@ -109,12 +108,8 @@ def embed_command(
     plan = _prepare(request, settings, quiet=as_json)
     with StageProgress(plan.content_bytes, quiet=as_json) as progress:
         made = embed.embed(request.host, target, plan, settings, replace=replace, progress=progress)
-    extra = {
-        "host_bytes": made.host_bytes,
-        "file_bytes": made.file_bytes,
-        "replaced": made.replaced,
-    }
-    _print_written(target, made.written, extra, as_json=as_json)
+    facts = report.describe_written(target, made.written, made.file_bytes, made.host_bytes)
+    _print_written(facts | {"replaced": made.replaced}, as_json=as_json)
 
 
 @cli.command("pack")
@@ -130,7 +125,8 @@ def pack_command(output: Path | None, as_json: bool, **given: Any) -> None:
     plan = _prepare(request, settings, quiet=as_json)
     with StageProgress(plan.content_bytes, quiet=as_json) as progress:
         written = embed.write_alone(target, plan, settings, progress)
-    _print_written(target, written, {"file_bytes": written.payload_bytes}, as_json=as_json)
+    facts = report.describe_written(target, written, written.payload_bytes)
+    _print_written(facts, as_json=as_json)
 
 
 @cli.command("inspect")
@@ -145,7 +141,7 @@ def inspect_command(file: Path, files: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     else:
-        _print_facts(facts, files=files)
+        tables.print_facts(facts, files=files)
 
 
 @cli.command("verify")
@@ -195,14 +191,7 @@ def diff_command(old: Path, new: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([change._asdict() for change in changes], indent=2))
         return
-    if not changes:
-        click.echo("same contents")
-    for change in changes:
-        name = change.path or change.component
-        click.echo(
-            f"{change.what:8} {'  ' if change.path else ''}{name}  {change.detail}  "
-            f"plain {_signed(change.plain_bytes)}, stored {_signed(change.stored_bytes)}"
-        )
+    tables.print_changes(changes)
 
 
 def _request(host: Path | None, output: Path | None, given: dict[str, Any]) -> Request:
@@ -288,125 +277,11 @@ def _digest(text: str | None) -> bytes | None:
     return digest
 
 
-def _print_written(output: Path, written: Written, extra: dict[str, Any], *, as_json: bool) -> None:
-    index = written.payload_index
+def _print_written(facts: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        facts = {
-            "output": str(output),
-            **extra,
-            "payload_bytes": written.payload_bytes,
-            "plain_bytes": index.plain_bytes,
-            "stored_bytes": index.stored_bytes,
-            "index_sha256": written.index_sha256.hex(),
-            "components": {
-                component.name: {
-                    "version": component.version,
-                    "plain_bytes": component.plain_bytes,
-                    "stored_bytes": index.stored_bytes_of(component),
-                    "content_sha256": component.content_sha256.hex(),
-                }
-                for component in index.components
-            },
-        }
         click.echo(json.dumps(facts, indent=2))
-        return
-    click.echo(
-        f"{output}: {human_bytes(extra['file_bytes'])}, of which payload "
-        f"{human_bytes(written.payload_bytes)} ({ratio(written.payload_bytes, index.plain_bytes)} "
-        f"of {human_bytes(index.plain_bytes)}); index sha256 {written.index_sha256.hex()}"
-    )
-
-
-def _print_facts(facts: dict[str, Any], *, files: bool) -> None:
-    place = facts["file"]
-    click.echo(f"{place['path']}: {human_bytes(place['bytes'])}")
-    if place["host_bytes"]:
-        click.echo(f"  host      {place['host_format']}, {human_bytes(place['host_bytes'])}")
-    click.echo(
-        f"  payload   {human_bytes(place['payload_bytes'])} at offset {place['payload_offset']}; "
-        f"index {human_bytes(place['index_bytes'])} at {place['index_offset']}; "
-        f"footer at {place['footer_offset']}"
-    )
-    click.echo(
-        f"  product   {facts['version']} for {facts['platform']}; format {facts['format']}, "
-        f"zstd {facts['zstd_version']} level {facts['level']}, "
-        f"{len(facts['frames'])} frames of at most {human_bytes(facts['frame_bytes'])}"
-    )
-    click.echo(f"  index     sha256 {facts['index_sha256']}")
-    rows = [("component", "version", "files", "plain", "stored", "ratio", "compressed against")]
-    for component in facts["components"]:
-        references = sorted(
-            {
-                frame["reference"]
-                for frame in _frames_of(facts, component)
-                if frame["reference"] is not None
-            }
-        )
-        rows.append(
-            (
-                component["name"],
-                component["version"],
-                str(component["files"]),
-                human_bytes(component["plain_bytes"]),
-                human_bytes(component["stored_bytes"]),
-                ratio(component["stored_bytes"], component["plain_bytes"]),
-                ", ".join(references) or "-",
-            )
-        )
-    rows.append(
-        (
-            "total",
-            "",
-            str(sum(component["files"] for component in facts["components"])),
-            human_bytes(facts["plain_bytes"]),
-            human_bytes(facts["stored_bytes"]),
-            ratio(facts["stored_bytes"], facts["plain_bytes"]),
-            "",
-        )
-    )
-    click.echo()
-    _print_table(rows)
-    if files:
-        click.echo()
-        _print_table(
-            [("mode", "plain", "stored", "path")]
-            + [
-                (
-                    entry["mode"],
-                    human_bytes(entry["plain_bytes"]),
-                    human_bytes(entry["stored_bytes"]),
-                    entry["path"] + (f" -> {entry['link']}" if entry["link"] else ""),
-                )
-                for component in facts["components"]
-                for entry in component["entries"]
-            ]
-        )
-
-
-def _frames_of(facts: dict[str, Any], component: dict[str, Any]) -> list[dict[str, Any]]:
-    first = 0
-    for other in facts["components"]:
-        if other is component:
-            break
-        first += other["frames"]
-    frames: list[dict[str, Any]] = facts["frames"]
-    return frames[first : first + component["frames"]]
-
-
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    """Columns of text; those that hold sizes are aligned to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    right = {"files", "plain", "stored", "ratio"}
-    for row in rows:
-        cells = [
-            cell.rjust(width) if head in right else cell.ljust(width)
-            for cell, width, head in zip(row, widths, rows[0], strict=True)
-        ]
-        click.echo(("  " + "  ".join(cells)).rstrip())
-
-
-def _signed(size: int) -> str:
-    return f"{'-' if size < 0 else '+'}{human_bytes(abs(size))}"
+    else:
+        tables.print_written(facts)
 
 
 def main() -> None:

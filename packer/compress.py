@@ -59,4 +59,4 @@ class Compressor:
 
 def window_log(reach_bytes: int) -> int:
     """Smallest zstd window that covers so many bytes, as a power of two."""
-    return max(10, min(limits.MAX_WINDOW_BYTES, reach_bytes - 1 | 1).bit_length())
+    return max(10, min(limits.MAX_WINDOW_BYTES - 1, reach_bytes - 1 | 1).bit_length())

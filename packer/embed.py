@@ -94,7 +94,8 @@ def check_host(source: FileSource, *, replace: bool) -> Location | None:
             source.name,
             remedy="give --replace to swap it, or the host that it was made from",
         )
-    hosts.check_supported(hosts.identify(source), source.name)
+    host_bytes = None if location is None else location.lead_offset
+    hosts.check_supported(hosts.identify(source, host_bytes), source.name)
     return location
 
 
@@ -166,9 +167,22 @@ def published(output: Path, mode: int) -> Iterator[BinaryIO]:
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)
         os.replace(beside, output)
-    except BaseException:
+        _sync_directory(output.parent)
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            # A stream does not know its path; what is read while it is open names its own.
+            raise OSError(error.errno, error.strerror, str(output)) from error
         raise
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make a rename in it durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _copy(source: FileSource, size: int, stream: BinaryIO) -> None:

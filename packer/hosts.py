@@ -39,19 +39,22 @@ class Host(NamedTuple):
     """A PyInstaller archive ends the file: its loader searches backward for it."""
 
 
-def identify(source: ByteSource) -> Host:
-    """Read the head and the tail of a file; never the whole.
+def identify(source: ByteSource, host_bytes: int | None = None) -> Host:
+    """Read the head and the tail of a host; never the whole.
 
     Args:
         source: of any size.
+        host_bytes: where the host ends and a payload begins, which may contain anything; None
+            where the host is the whole file.
     Raises:
         OSError: reading failed.
     Source: the ELF gABI, chapter 4; ``mach-o/loader.h`` and ``mach-o/fat.h``; the PE format's
         "MS-DOS stub" and "COFF file header"; PyInstaller's ``CArchive`` cookie.
     """
-    head = source.read_at(0, min(_HEAD_BYTES, source.size))
-    tail_bytes = min(_PYINSTALLER_TAIL_BYTES, source.size)
-    tail = source.read_at(source.size - tail_bytes, tail_bytes)
+    end = source.size if host_bytes is None else host_bytes
+    head = source.read_at(0, min(_HEAD_BYTES, end))
+    tail_bytes = min(_PYINSTALLER_TAIL_BYTES, end)
+    tail = source.read_at(end - tail_bytes, tail_bytes)
     format_, platform = _identify_head(head)
     frozen = format_ != HostFormat.OTHER and _PYINSTALLER_COOKIE in tail
     return Host(format_, platform, frozen)

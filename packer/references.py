@@ -20,6 +20,7 @@ _WORTHWHILE_RATIO = 0.97
 _MIN_REFERENCE_BYTES = 256 << 10
 _MAX_REFERENCE_BYTES = 32 << 20
 _MAX_CANDIDATES = 8
+_TRAINED_DICTIONARY_MAGIC = b"\x37\xa4\x30\xec"
 
 
 class _Candidate(NamedTuple):
@@ -69,6 +70,8 @@ def _candidates(plan: Plan) -> list[_Candidate]:
         if (
             entry.kind == EntryKind.FILE
             and _MIN_REFERENCE_BYTES <= entry.plain_bytes <= _MAX_REFERENCE_BYTES
+            # `zstd --patch-from`, and with it the rescue recipe, takes this for a trained one.
+            and plan.sources[number].read(0, 4) != _TRAINED_DICTIONARY_MAGIC
         ):
             by_offset.setdefault(entry.content_offset, number)
     numbers = sorted(by_offset.values(), key=lambda n: (-plan.entries[n].plain_bytes, n))

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from container.model import EntryKind
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from container.model import Component, Entry, Index
     from container.reader import PayloadReader
+    from packer.writer import Written
 
 _KINDS = {kind: kind.name.lower() for kind in EntryKind}
 
@@ -56,6 +59,31 @@ def describe(reader: PayloadReader, host_format: str) -> dict[str, Any]:
             }
             for number, frame in enumerate(index.frames)
         ],
+    }
+
+
+def describe_written(
+    output: Path, written: Written, file_bytes: int, host_bytes: int = 0
+) -> dict[str, Any]:
+    """What ``embed`` and ``pack`` made; sizes in bytes."""
+    index = written.payload_index
+    return {
+        "output": str(output),
+        "file_bytes": file_bytes,
+        "host_bytes": host_bytes,
+        "payload_bytes": written.payload_bytes,
+        "plain_bytes": index.plain_bytes,
+        "stored_bytes": index.stored_bytes,
+        "index_sha256": written.index_sha256.hex(),
+        "components": {
+            component.name: {
+                "version": component.version,
+                "plain_bytes": component.plain_bytes,
+                "stored_bytes": index.stored_bytes_of(component),
+                "content_sha256": component.content_sha256.hex(),
+            }
+            for component in index.components
+        },
     }
 
 

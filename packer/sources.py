@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +19,7 @@ from container.model import ComponentKind, EntryKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from io import FileIO
 
 _CHUNK_BYTES = 1 << 20
 
@@ -57,17 +59,32 @@ class SourceFile(NamedTuple):
             SourceChangedError: the file differs from what was scanned.
             OSError: reading failed.
         """
-        with open(self.file, "rb", buffering=0) as stream:
-            self.check(os.fstat(stream.fileno()))
+        with self.opened() as stream:
             stream.seek(offset)
             parts = []
             while size and (part := stream.read(size)):
                 parts.append(part)
                 size -= len(part)
-            self.check(os.fstat(stream.fileno()))
         if size:
             raise self._changed()
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    @contextmanager
+    def opened(self) -> Iterator[FileIO]:
+        """Open it for reading; it must be the file that was scanned, before and after.
+
+        Raises:
+            SourceChangedError: it is not.
+            OSError: opening or reading failed; with the path.
+        """
+        try:
+            with open(self.file, "rb", buffering=0, opener=_open_at_once) as stream:
+                self.check(os.fstat(stream.fileno()))
+                yield stream
+                self.check(os.fstat(stream.fileno()))
+        except OSError as error:
+            # A stream does not know its path.
+            raise OSError(error.errno, error.strerror, str(self.file)) from error
 
     def check(self, status: os.stat_result) -> None:
         """Refuse the file when it is no longer the one that was scanned.
@@ -84,6 +101,11 @@ class SourceFile(NamedTuple):
             str(self.file),
             remedy="wait until the build that writes it has ended, and pack again",
         )
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Without waiting for a writer, where a FIFO stands by now in place of the file."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 class SourceEntry(NamedTuple):
@@ -275,13 +297,11 @@ def read_digests(
 def _digests(source: SourceFile) -> Digests:
     xxh3_128, sha256 = xxhash.xxh3_128(), hashlib.sha256()
     plain_bytes = 0
-    with open(source.file, "rb", buffering=0) as stream:
-        source.check(os.fstat(stream.fileno()))
+    with source.opened() as stream:
         while chunk := stream.read(_CHUNK_BYTES):
             xxh3_128.update(chunk)
             sha256.update(chunk)
             plain_bytes += len(chunk)
-        source.check(os.fstat(stream.fileno()))
     if plain_bytes != source.plain_bytes:
         raise SourceChangedError("changed while it was being read", str(source.file))
     return Digests(xxh3_128.digest(), sha256.digest())

@@ -1,0 +1,86 @@
+"""Which package may import which, and what opening a payload must not load."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGES = ("container", "packer", "extractor")
+FORBIDDEN = {
+    "container": {"packer", "extractor", "tests", "fixtures", "benchmarks"},
+    "packer": {"extractor", "tests", "fixtures", "benchmarks"},
+    "extractor": {"packer", "tests", "fixtures", "benchmarks"},
+}
+READING_MODULES = ("reader", "locate", "codec", "names", "model", "errors", "digest", "source")
+VECTOR = REPOSITORY / "tests" / "vectors" / "dedupe-and-hardlinks.payload"
+
+
+def imported_packages(source: str) -> set[str]:
+    """First names of all imports, inside functions too; this project imports by full names."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "a relative import: its arrow cannot be seen"
+            found.add(str(node.module).split(".")[0])
+    return found
+
+
+def loaded_by(program: str, *arguments: str) -> set[str]:
+    """Modules that a fresh interpreter has loaded when the program has run."""
+    tail = "\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program + tail, *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_arrows_run_one_way(package: str) -> None:
+    paths = sorted((REPOSITORY / package).rglob("*.py"))
+    assert paths
+    wrong = {
+        str(path.relative_to(REPOSITORY)): sorted(crossing)
+        for path in paths
+        if (crossing := imported_packages(path.read_text("utf-8")) & FORBIDDEN[package])
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("module", READING_MODULES)
+def test_importing_the_reading_side_stays_light(module: str) -> None:
+    loaded = loaded_by(f"import container.{module}")
+    assert f"container.{module}" in loaded
+    assert loaded & {"construct", "zstandard", "click", "packer", "extractor"} == set()
+
+
+def test_opening_and_listing_need_neither_zstandard_nor_construct() -> None:
+    program = """
+import sys
+from container.reader import open_payload
+with open_payload(sys.argv[1]) as reader:
+    assert [entry.path for entry in reader.index.entries]
+"""
+    loaded = loaded_by(program, str(VECTOR))
+    assert "container.codec" in loaded
+    assert loaded & {"construct", "zstandard", "click", "hashlib"} == set()
+
+
+def test_decoding_does_need_zstandard() -> None:
+    # Shows that the test above can fail: the module's name is right.
+    program = """
+import sys
+from container.reader import open_payload
+with open_payload(sys.argv[1]) as reader:
+    reader.verify()
+"""
+    assert {"zstandard", "hashlib"} <= loaded_by(program, str(VECTOR))
