@@ -310,8 +310,15 @@ def _decode_sections(data: bytes) -> dict[bytes, _Section]:
     for row in SECTION.iter_unpack(view[INDEX_HEADER.size : offset]):
         section_id, flags, start, section_bytes, row_bytes, row_count = row
         where = f"section {section_id!r}"
-        if start != offset or section_bytes > len(data) - offset:
+        if start != offset:
             raise FormatError("sections do not follow each other", where, str(offset), str(start))
+        if section_bytes > len(data) - offset:
+            raise FormatError(
+                "a section leaves the index",
+                where,
+                f"at most {len(data) - offset} bytes",
+                str(section_bytes),
+            )
         if not 1 <= row_bytes <= limits.MAX_ROW_BYTES or row_bytes * row_count != section_bytes:
             raise FormatError(
                 "rows do not fill the section",
@@ -351,6 +358,8 @@ def _decode_sections(data: bytes) -> dict[bytes, _Section]:
                 f"at most {_ROW_LIMITS[section_id]}",
                 str(section.row_count),
             )
+    if sections[magic.STRINGS_ID].row_bytes != 1:
+        raise FormatError("rows of the strings section are single bytes")
     return sections
 
 
@@ -498,6 +507,13 @@ def _decode_entries(section: _Section, strings: _StringTable) -> tuple[Entry, ..
     ) = zip(*rows, strict=True)
     if max(path_sizes) > limits.MAX_PATH_BYTES or max(link_sizes) > limits.MAX_PATH_BYTES:
         raise LimitExceededError("length of a path", found=str(max(*path_sizes, *link_sizes)))
+    texts_bytes = sum(path_sizes) + sum(link_sizes)
+    if texts_bytes > limits.MAX_PATHS_BYTES:
+        raise LimitExceededError(
+            "length of all paths and links",
+            expected=f"at most {limits.MAX_PATHS_BYTES} bytes",
+            found=str(texts_bytes),
+        )
     if max(modes) > 0o777:
         number = _first(mode > 0o777 for mode in modes)
         raise FormatError(
@@ -515,18 +531,25 @@ def _decode_entries(section: _Section, strings: _StringTable) -> tuple[Entry, ..
         raise LimitExceededError("extent of a file", expected=f"below {limits.MAX_PLAIN_BYTES}")
     paths = strings.get_all(path_offsets, path_sizes)
     targets = [""] * len(rows)
-    for number, kind in enumerate(kinds):
-        where = f"entry {number}"
-        if kind == EntryKind.SYMLINK:
-            targets[number] = strings.get(links[number], link_sizes[number])
-            continue
-        if link_sizes[number] or (links[number] and kind != EntryKind.HARDLINK):
-            raise FormatError("only a symlink has a target text", where)
-        if kind == EntryKind.HARDLINK:
-            if links[number] >= number:
-                raise FormatError("a hardlink names an earlier entry", where)
-            targets[number] = paths[links[number]]
+    if any(links) or any(link_sizes) or not set(kinds) <= {EntryKind.FILE, EntryKind.DIRECTORY}:
+        for number, row in enumerate(zip(kinds, links, link_sizes, strict=True)):
+            targets[number] = _decode_link(number, *row, strings, paths)
     return tuple(map(Entry, paths, kinds, modes, targets, content_offsets, plain_sizes, xxh3_128))
+
+
+def _decode_link(
+    number: int, kind: int, link: int, link_bytes: int, strings: _StringTable, paths: list[str]
+) -> str:
+    """What a symlink or hardlink leads to; empty for other entries, which must not say."""
+    if kind == EntryKind.SYMLINK:
+        return strings.get(link, link_bytes)
+    if link_bytes or (link and kind != EntryKind.HARDLINK):
+        raise FormatError("only a symlink has a target text", f"entry {number}")
+    if kind != EntryKind.HARDLINK:
+        return ""
+    if link >= number:
+        raise FormatError("a hardlink names an earlier entry", f"entry {number}")
+    return paths[link]
 
 
 def _first(flags: Iterable[object]) -> int:

@@ -86,6 +86,12 @@ def _check_frames(index: Index) -> None:
 
 
 def _check_components(index: Index) -> None:
+    if len(index.components) > limits.MAX_COMPONENTS:
+        raise LimitExceededError(
+            "number of components",
+            expected=f"at most {limits.MAX_COMPONENTS}",
+            found=str(len(index.components)),
+        )
     entry_count = sum(component.entry_count for component in index.components)
     frame_count = sum(component.frame_count for component in index.components)
     if (entry_count, frame_count) != (len(index.entries), len(index.frames)):
@@ -100,9 +106,14 @@ def _check_components(index: Index) -> None:
             expected=f"at most {limits.MAX_PLAIN_BYTES} bytes",
             found=str(index.plain_bytes),
         )
+    seen: set[str] = set()
     for component in index.components:
         names.check_label(component.name, "component name")
         names.check_label(component.version, "component version")
+        # Paths alone do not tell: one may be NAME and the other NAME.exe.
+        if component.name in seen:
+            raise FormatError("two components of the same name", component.name)
+        seen.add(component.name)
 
 
 def _check_tree(component: Component, entries: Sequence[Entry]) -> None:

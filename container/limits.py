@@ -9,6 +9,10 @@ MAX_COMPONENTS = 64
 MAX_FRAMES = 1 << 16
 MAX_ENTRIES = 1 << 18
 MAX_PATH_BYTES = 1024
+MAX_PATHS_BYTES = 64 << 20
+"""All paths and link targets of an index together. Texts may overlap in the strings section, so
+13 MB of index could otherwise stand for a gigabyte of them."""
+
 MAX_SEGMENT_BYTES = 255
 MAX_LABEL_BYTES = 128
 """Longest component name, version or platform, in bytes."""

@@ -93,17 +93,22 @@ class PayloadReader:
                 return entry
         raise UnknownEntryError("no such file in this payload", path)
 
-    def read_stored(self, number: int) -> bytes:
+    def read_stored(self, number: int, buffer: memoryview) -> memoryview:
         """The stored bytes of one frame, as they are in the file: nothing is checked.
 
+        Args:
+            number: of the frame.
+            buffer: to read into; at least the frame's ``stored_bytes``.
+        Returns:
+            The filled part of the buffer.
         Raises:
             TruncatedError: the file ends inside the frame.
             OSError: reading failed.
         """
         frame = self.index.frames[number]
-        return self.source.read_at(
-            self.location.payload_offset + frame.stored_offset, frame.stored_bytes
-        )
+        stored = buffer[: frame.stored_bytes]
+        self.source.read_into(self.location.payload_offset + frame.stored_offset, stored)
+        return stored
 
     def read_entry(self, entry: Entry) -> Iterator[memoryview]:
         """Stream one file's plain bytes, checking them on the way.
@@ -152,14 +157,17 @@ class PayloadReader:
         from container.frames import FrameDecoder
 
         frames = self.index.frames
-        decoder = FrameDecoder(max((frames[number].plain_bytes for number in numbers), default=0))
+        decoder = FrameDecoder(
+            max((frames[number].plain_bytes for number in numbers), default=0),
+            max((frames[number].stored_bytes for number in numbers), default=0),
+        )
         held: tuple[int, Reference] | None = None
         for number in numbers:
             wanted = frames[number].reference
             if wanted is not None and (held is None or held[0] != wanted):
                 held = None
                 held = (wanted, self.load_reference(wanted))
-            stored = self.read_stored(number)
+            stored = self.read_stored(number, decoder.stored_buffer)
             where = f"{self.source.name}: frame {number}"
             if trust and digest.sha256(stored) != frames[number].sha256:
                 raise IntegrityError("SHA-256 of a frame differs", where)

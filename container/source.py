@@ -34,6 +34,13 @@ class ByteSource(Protocol):
             OSError: reading failed.
         """
 
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill the whole buffer from ``offset``; callable from several threads.
+
+        Raises:
+            TruncatedError, OSError: as ``read_at``.
+        """
+
 
 class FileSource:
     """A local file, held open by descriptor: a rename or unlink does not disturb reading.
@@ -59,23 +66,26 @@ class FileSource:
 
     def read_at(self, offset: int, size: int) -> bytes:
         """See ``ByteSource``."""
-        data = os.pread(self._descriptor, size, offset)
-        if len(data) == size:
-            return data
-        parts = [data]
-        missing = size - len(data)
-        while missing:
-            offset += len(parts[-1])
-            part = os.pread(self._descriptor, missing, offset)
-            if not part:
+        data = bytearray(size)
+        self.read_into(offset, memoryview(data))
+        return bytes(data)
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """See ``ByteSource``."""
+        done = 0
+        while done < len(buffer):
+            try:
+                count = os.preadv(self._descriptor, [buffer[done:]], offset + done)
+            except OSError as error:
+                # A descriptor has no path of its own to put into the error.
+                raise OSError(error.errno, error.strerror, self.name) from error
+            if not count:
                 raise TruncatedError(
-                    f"the file ends {missing} bytes too early",
+                    f"the file ends {len(buffer) - done} bytes too early",
                     self.name,
                     remedy="it is incomplete or changed while being read: fetch it again",
                 )
-            parts.append(part)
-            missing -= len(part)
-        return b"".join(parts)
+            done += count
 
     def close(self) -> None:
         """Release the descriptor."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 from container.errors import NoSpaceError, NotWritableError
@@ -57,7 +58,7 @@ class DirectoryDestination:
     def __init__(self, root: str) -> None:
         self._root = root
         self._prefix = os.path.join(root, "")
-        self._scratch_count = 0
+        self._scratch_numbers = count(1)
 
     def make_directory(self, entry: Entry) -> None:
         """See ``Destination``."""
@@ -83,8 +84,7 @@ class DirectoryDestination:
 
     def create_scratch(self) -> int:
         """See ``Destination``."""
-        self._scratch_count += 1
-        path = f"{self._prefix}.scratch-{self._scratch_count}"
+        path = f"{self._prefix}.scratch-{next(self._scratch_numbers)}"
         try:
             descriptor = os.open(path, _CREATE, 0o600)
             os.unlink(path)

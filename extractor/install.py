@@ -124,7 +124,10 @@ def _write_version(
     listener(events.Started(tuple(row.name for row in components), plan.plain_bytes))
     with staged(staging) as stage:
         root = os.path.join(stage, "version")
-        os.mkdir(root)
+        try:
+            os.mkdir(root)
+        except OSError as error:
+            raise explained(error, root) from error
         Extraction(
             reader,
             plan,
@@ -132,7 +135,10 @@ def _write_version(
             jobs,
             lambda plain_bytes: listener(events.Advanced(plain_bytes)),
         ).run()
-        state.write(state.record(reader, root), root)
+        try:
+            state.write(state.record(reader, root), root)
+        except OSError as error:
+            raise explained(error, root) from error
         move(root, path)
     return plan.plain_bytes
 
@@ -157,11 +163,18 @@ def _sound(reader: PayloadReader, path: str) -> bool:
 def _publish(home: str, name: str) -> None:
     """Let ``HOME/bin`` lead to a version, by one rename."""
     link, beside = os.path.join(home, "bin"), os.path.join(home, "staging", "bin")
-    os.symlink(os.path.join("versions", name), beside)
-    if os.path.isdir(link) and not os.path.islink(link):
-        # An older program wrote into it directly; its files are somebody's, so they are kept.
-        move(link, f"{link}.old-{os.urandom(4).hex()}")
-    os.replace(beside, link)
+    try:
+        os.symlink(os.path.join("versions", name), beside)
+        try:
+            if os.path.isdir(link) and not os.path.islink(link):
+                # An older program wrote into it directly; its files are somebody's: they are kept.
+                move(link, f"{link}.old-{os.urandom(4).hex()}")
+            os.replace(beside, link)
+        except BaseException:
+            os.unlink(beside)
+            raise
+    except OSError as error:
+        raise explained(error, link) from error
 
 
 def _check_space(directory: str, plain_bytes: int) -> None:
@@ -194,6 +207,8 @@ def _locked(home: str, listener: Listener) -> Iterator[None]:
         except BlockingIOError:
             listener(events.Waiting(home))
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            raise explained(error, path) from error
         yield
     finally:
         os.close(descriptor)

@@ -57,6 +57,7 @@ class Plan(NamedTuple):
     plain_bytes: int
     """Of all files to be written, each as often as it is written."""
     largest_frame_bytes: int
+    largest_stored_bytes: int
 
 
 def select(index: Index, component_names: Sequence[str]) -> tuple[Component, ...]:
@@ -142,4 +143,5 @@ def make_plan(index: Index, components: Sequence[Component]) -> Plan:
         tuple(entries_by_kind[EntryKind.HARDLINK]),
         sum(component.plain_bytes for component in components),
         max((index.frames[task.number].plain_bytes for task in tasks), default=0),
+        max((index.frames[task.number].stored_bytes for task in tasks), default=0),
     )

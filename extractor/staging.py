@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from extractor.destinations import explained
@@ -31,6 +31,32 @@ def staged(parent: str, prefix: str = "") -> Iterator[str]:
         yield path
     finally:
         remove(path)
+
+
+@contextmanager
+def made(path: str) -> Iterator[None]:
+    """A directory, made with its parents where it is not there; an error takes that back.
+
+    Raises:
+        NoSpaceError, NotWritableError, OSError: it cannot be made.
+    """
+    missing = []
+    place = os.path.abspath(path)
+    while not os.path.lexists(place):
+        missing.append(place)
+        place = os.path.dirname(place)
+    try:
+        try:
+            os.makedirs(path, exist_ok=True)
+        except OSError as error:
+            raise explained(error, path) from error
+        yield
+    except BaseException:
+        # One that is not empty by now is somebody's.
+        with suppress(OSError):
+            for place in missing:
+                os.rmdir(place)
+        raise
 
 
 def remove(path: str) -> None:

@@ -68,9 +68,11 @@ def read(root: str) -> Manifest | None:
             fields = json.load(stream)
         if fields.pop("format") != _FORMAT:
             return None
-        return Manifest(**fields)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        manifest = Manifest(**fields)
+        sound = all(isinstance(path, str) for path, *_ in manifest.files)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+    return manifest if sound else None
 
 
 def damaged(manifest: Manifest, root: str) -> list[str]:
@@ -79,7 +81,7 @@ def damaged(manifest: Manifest, root: str) -> list[str]:
     for path, *expected in manifest.files:
         try:
             found = _fingerprint(os.path.join(root, path))
-        except OSError:
+        except (OSError, ValueError):
             found = []
         if found != expected:
             bad.append(path)

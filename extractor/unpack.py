@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from container.errors import TargetExistsError
 from extractor import events
-from extractor.destinations import DirectoryDestination, explained
+from extractor.destinations import DirectoryDestination
 from extractor.pipeline import Extraction
 from extractor.plan import make_plan, select
-from extractor.staging import move, staged
+from extractor.staging import made, move, staged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,12 +47,8 @@ def unpack(
     roots = [reader.index.entries[component.first_entry].path for component in components]
     for root in roots:
         _refuse_existing(os.path.join(target, root))
-    try:
-        os.makedirs(target, exist_ok=True)
-    except OSError as error:
-        raise explained(error, target) from error
     plan = make_plan(reader.index, components)
-    with staged(target, ".stigmer-unpack-") as stage:
+    with made(target), staged(target, ".stigmer-unpack-") as stage:
         listener(events.Started(tuple(row.name for row in components), plan.plain_bytes))
         Extraction(
             reader,

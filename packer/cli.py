@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from container import limits
+from container import limits, names
 from container.errors import (
     ContainerError,
     PackError,
@@ -229,7 +229,9 @@ def _settings(request: Request, jobs: int | None, host_platform: str | None) -> 
     level = compress.DEFAULT_LEVEL if request.level is None else request.level
     if not 1 <= level <= 22:
         raise PackError("no such zstd level", None, "1 to 22", str(level))
-    frame_bytes = request.frame_bytes or compress.DEFAULT_FRAME_BYTES
+    frame_bytes = request.frame_bytes
+    if frame_bytes is None:
+        frame_bytes = compress.DEFAULT_FRAME_BYTES
     if not compress.MIN_FRAME_BYTES <= frame_bytes <= limits.MAX_FRAME_PLAIN_BYTES:
         raise PackError(
             "frame size out of bounds",
@@ -237,9 +239,10 @@ def _settings(request: Request, jobs: int | None, host_platform: str | None) -> 
             f"{compress.MIN_FRAME_BYTES} to {limits.MAX_FRAME_PLAIN_BYTES}",
             str(frame_bytes),
         )
-    return Settings(
-        request.product_version(), platform, level, frame_bytes, jobs or os.cpu_count() or 1
-    )
+    version = request.product_version()
+    # The index says no to it, too, but only when everything has been compressed.
+    names.check_label(version, "product version")
+    return Settings(version, platform, level, frame_bytes, jobs or os.cpu_count() or 1)
 
 
 def _refuse_mismatch(platform: str, host_platform: str | None, host: str) -> None:

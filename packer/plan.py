@@ -155,7 +155,11 @@ def _unique_contents(
 
 
 def _content_order(entry: SourceEntry) -> tuple[str, str, str]:
-    """Files of one kind together, and those of one name: they share most."""
+    """Files of one kind together, and those of one name: they share most.
+
+    Measured on a frozen agent-runner of 136 MB, level 19, frames of 16 MiB: 38.17 MB against 38.26
+    in order of path and 38.21 to 38.26 in order of size; with references 37.51 against 37.76.
+    """
     name = entry.path.rpartition("/")[2]
     stem, _, suffix = name.rpartition(".")
     return suffix if stem else "", name, entry.path
