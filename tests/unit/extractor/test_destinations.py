@@ -1,0 +1,317 @@
+"""Files on disk: created and never opened, exact modes, errors that say what and where."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from container.errors import NoSpaceError, NotWritableError
+from container.model import EntryKind
+from extractor.destinations import DirectoryDestination, explained
+from tests.support import watchdog
+from tests.support.payloads import directory_entry, file_entry, symlink_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from container.model import Entry
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    place = tmp_path / "root"
+    place.mkdir()
+    return place
+
+
+@pytest.fixture
+def destination(root: Path) -> DirectoryDestination:
+    return DirectoryDestination(str(root))
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def hardlink_entry(path: str, target: str) -> Entry:
+    return file_entry(path)._replace(kind=int(EntryKind.HARDLINK), link=target)
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o755, 0o644, 0o600, 0o444, 0o400, 0o000])
+def test_a_file_has_exactly_its_mode(
+    destination: DirectoryDestination, root: Path, umask: int, mode: int
+) -> None:
+    descriptor = destination.create_file(file_entry("file", mode=mode))
+    # Writable all the same: a descriptor is not asked for the mode again.
+    destination.write(descriptor, memoryview(b"content"), 0)
+    destination.close_file(descriptor)
+    assert mode_of(root / "file") == mode
+    (root / "file").chmod(0o600)
+    assert (root / "file").read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o755, 0o555, 0o700])
+def test_a_directory_gets_its_mode_at_the_end_and_is_private_until_then(
+    destination: DirectoryDestination, root: Path, umask: int, mode: int
+) -> None:
+    destination.make_directory(directory_entry("dir", mode))
+    assert mode_of(root / "dir") == 0o700
+    destination.finish_directory(directory_entry("dir", mode))
+    assert mode_of(root / "dir") == mode
+    (root / "dir").chmod(0o700)
+
+
+def test_links_are_written_as_they_are(destination: DirectoryDestination, root: Path) -> None:
+    descriptor = destination.create_file(file_entry("file"))
+    destination.write(descriptor, memoryview(b"shared"), 0)
+    destination.close_file(descriptor)
+    destination.make_symlink(symlink_entry("dangling", "no/such/file"))
+    destination.make_hardlink(hardlink_entry("second", "file"))
+    assert os.readlink(root / "dangling") == "no/such/file"
+    assert (root / "second").samefile(root / "file")
+
+
+def test_writes_go_to_their_offsets_in_any_order(
+    destination: DirectoryDestination, root: Path
+) -> None:
+    descriptor = destination.create_file(file_entry("file"))
+    destination.write(descriptor, memoryview(b"later"), 7)
+    destination.write(descriptor, memoryview(b"sooner "), 0)
+    with destination.map_file(descriptor) as mapped:
+        assert mapped[:] == b"sooner later"
+    destination.close_file(descriptor)
+    assert (root / "file").read_bytes() == b"sooner later"
+
+
+def test_a_scratch_file_has_no_name_and_can_be_mapped(
+    destination: DirectoryDestination, root: Path
+) -> None:
+    descriptor = destination.create_scratch()
+    assert list(root.iterdir()) == []
+    destination.write(descriptor, memoryview(b"for a moment"), 0)
+    with destination.map_file(descriptor) as mapped:
+        assert mapped[:] == b"for a moment"
+    destination.close_file(descriptor)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_scratch_files_of_several_workers_do_not_meet(
+    destination: DirectoryDestination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All stand in ``open`` at once, so that one name taken twice is found."""
+    barrier = threading.Barrier(8)
+    real = os.open
+
+    def meet(path: str, flags: int, mode: int) -> int:
+        watchdog.wait(barrier)
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", meet)
+    found: list[int | BaseException] = []
+
+    def create() -> None:
+        try:
+            found.append(destination.create_scratch())
+        except OSError as error:
+            found.append(error)
+
+    threads = [threading.Thread(target=create, daemon=True) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(watchdog.SECONDS)
+    descriptors = [each for each in found if isinstance(each, int)]
+    for descriptor in descriptors:
+        os.close(descriptor)
+    assert len(descriptors) == 8
+
+
+def plant(root: Path, how: str) -> Path:
+    """Something at the name ``root/entry``; returns what must stay as it is."""
+    victim = root.parent / "victim"
+    victim.write_bytes(b"untouched")
+    victim.chmod(0o640)
+    if how == "file":
+        os.link(victim, root / "entry")
+    elif how == "symlink":
+        (root / "entry").symlink_to(victim)
+    elif how == "dangling":
+        (root / "entry").symlink_to(root.parent / "new")
+    else:
+        (root / "entry").mkdir()
+    return victim
+
+
+@pytest.mark.parametrize("how", ["file", "symlink", "dangling", "directory"])
+@pytest.mark.parametrize("kind", ["file", "directory", "symlink", "hardlink"])
+def test_what_stands_there_is_never_opened(
+    destination: DirectoryDestination, root: Path, kind: str, how: str
+) -> None:
+    victim = plant(root, how)
+    (root / "target").write_bytes(b"of a hardlink")
+    creators: dict[str, Callable[[], object]] = {
+        "file": lambda: destination.create_file(file_entry("entry")),
+        "directory": lambda: destination.make_directory(directory_entry("entry")),
+        "symlink": lambda: destination.make_symlink(symlink_entry("entry", "elsewhere")),
+        "hardlink": lambda: destination.make_hardlink(hardlink_entry("entry", "target")),
+    }
+    with pytest.raises(FileExistsError) as caught:
+        creators[kind]()
+    assert str(root / "entry") in (caught.value.filename, caught.value.filename2)
+    assert (victim.read_bytes(), mode_of(victim)) == (b"untouched", 0o640)
+    assert not (root.parent / "new").exists()
+
+
+def test_a_hardlink_to_a_symlink_does_not_follow_it(
+    destination: DirectoryDestination, root: Path
+) -> None:
+    victim = plant(root, "symlink")
+    destination.make_hardlink(hardlink_entry("second", "entry"))
+    assert (root / "second").is_symlink()
+    assert victim.stat().st_nlink == 1
+
+
+def test_a_planted_scratch_name_is_not_opened_either(
+    destination: DirectoryDestination, root: Path
+) -> None:
+    victim = root.parent / "victim"
+    victim.write_bytes(b"untouched")
+    (root / ".scratch-1").symlink_to(victim)
+    with pytest.raises(FileExistsError):
+        destination.create_scratch()
+    assert victim.read_bytes() == b"untouched"
+
+
+def test_short_writes_are_completed(
+    destination: DirectoryDestination, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pwrite, sizes = os.pwrite, []
+
+    def write_three(descriptor: int, data: memoryview, offset: int) -> int:
+        sizes.append(len(data))
+        return pwrite(descriptor, data[:3], offset)
+
+    descriptor = destination.create_file(file_entry("file"))
+    monkeypatch.setattr(os, "pwrite", write_three)
+    destination.write(descriptor, memoryview(b"0123456789"), 2)
+    destination.close_file(descriptor)
+    assert sizes == [10, 7, 4, 1]
+    assert (root / "file").read_bytes() == b"\0\x000123456789"
+
+
+CALLS: dict[str, Callable[[DirectoryDestination], object]] = {
+    "mkdir": lambda d: d.make_directory(directory_entry("entry")),
+    "open": lambda d: d.create_file(file_entry("entry")),
+    "fchmod": lambda d: d.create_file(file_entry("entry")),
+    "symlink": lambda d: d.make_symlink(symlink_entry("entry", "target")),
+    "link": lambda d: d.make_hardlink(hardlink_entry("entry", "target")),
+    "chmod": lambda d: d.finish_directory(directory_entry("entry")),
+}
+ERRORS = {
+    errno.ENOSPC: NoSpaceError,
+    errno.EDQUOT: NoSpaceError,
+    errno.EACCES: NotWritableError,
+    errno.EPERM: NotWritableError,
+    errno.EROFS: NotWritableError,
+    errno.EIO: OSError,
+}
+
+
+@pytest.mark.parametrize("number", ERRORS)
+@pytest.mark.parametrize("call", CALLS)
+def test_what_the_system_refuses_is_told_with_the_path(
+    destination: DirectoryDestination,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    number: int,
+) -> None:
+    def refuse(*arguments: object, **keywords: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, call, refuse)
+    with pytest.raises(ERRORS[number]) as caught:
+        CALLS[call](destination)
+    assert str(root / "entry") in str(caught.value)
+    cause = caught.value.__cause__ or caught.value
+    assert isinstance(cause, OSError)
+    assert cause.errno == number
+
+
+@pytest.mark.parametrize("number", ERRORS)
+@pytest.mark.parametrize("call", ["pwrite", "close"])
+def test_an_error_of_a_descriptor_is_told_with_the_directory(
+    destination: DirectoryDestination,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    number: int,
+) -> None:
+    descriptor = destination.create_file(file_entry("entry"))
+    with monkeypatch.context() as patch:
+        real_close = os.close
+
+        def refuse(*arguments: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        patch.setattr(os, call, refuse)
+        calls = {
+            "pwrite": lambda: destination.write(descriptor, memoryview(b"x"), 0),
+            "close": lambda: destination.close_file(descriptor),
+        }
+        with pytest.raises(ERRORS[number], match="root"):
+            calls[call]()
+        real_close(descriptor)
+
+
+def test_a_file_whose_mode_cannot_be_set_is_closed(
+    destination: DirectoryDestination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[int] = []
+    real = os.close
+
+    def refuse(descriptor: int, mode: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    def close(descriptor: int) -> None:
+        closed.append(descriptor)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    monkeypatch.setattr(os, "close", close)
+    with pytest.raises(NotWritableError):
+        destination.create_file(file_entry("entry"))
+    assert len(closed) == 1
+
+
+def test_an_error_that_has_a_path_keeps_it() -> None:
+    error = OSError(errno.EIO, "Input/output error", "inner")
+    assert explained(error, "outer") is error
+    nameless = explained(OSError(errno.EIO, "Input/output error"), "outer")
+    assert isinstance(nameless, OSError)
+    assert (nameless.errno, nameless.filename) == (errno.EIO, "outer")
+
+
+def test_the_texts_say_what_to_do() -> None:
+    assert str(explained(OSError(errno.ENOSPC, "No space left on device"), "/home/x")) == (
+        "/home/x: no space left on the file system or in the quota; "
+        "free some space and start again; nothing was changed"
+    )
+    assert str(explained(OSError(errno.EROFS, "Read-only file system"), "/home/x")) == (
+        "/home/x: cannot be written to: Read-only file system; "
+        "choose another directory, or make this one yours"
+    )
