@@ -149,29 +149,23 @@ def _check_contents(index: Index, component: Component, entries: Sequence[Entry]
     """Extents of files tile the component's part of the content stream; nothing else has one."""
     where = f"component {component.name}"
     owners: dict[int, Entry] = {}
-    files: dict[str, Entry] = {}
+    others: list[Entry] = []
     plain_bytes = 0
+    # Nearly all entries are files: this loop is a fifth of the time of opening.
+    file_kind = int(EntryKind.FILE)
     for entry in entries:
-        if entry.kind == EntryKind.FILE:
-            files[entry.path] = entry
-            plain_bytes += entry.plain_bytes
-            if entry.plain_bytes:
-                owner = owners.setdefault(entry.content_offset, entry)
-                if owner[-2:] != entry[-2:]:
-                    raise FormatError(
-                        "extent overlaps that of another file", entry.path, found=owner.path
-                    )
-            elif entry.content_offset or entry.xxh3_128 != EMPTY_XXH3_128:
-                raise FormatError("an empty file has offset 0 and the empty digest", entry.path)
-        elif entry.kind == EntryKind.HARDLINK:
-            target = files.get(entry.link)
-            if target is None or target[4:] != entry[4:] or target.mode != entry.mode:
-                raise FormatError("a hardlink repeats an earlier file of its component", entry.path)
-        else:
-            if entry[4:] != (0, 0, NO_DIGEST):
-                raise FormatError("only files have contents", entry.path)
-            if entry.kind == EntryKind.SYMLINK:
-                names.check_link(entry.path, entry.link)
+        path, kind, _, _, offset, size, digest = entry
+        if kind != file_kind:
+            others.append(entry)
+            continue
+        plain_bytes += size
+        if size:
+            owner = owners.setdefault(offset, entry)
+            if owner is not entry and owner[-2:] != entry[-2:]:
+                raise FormatError("extent overlaps that of another file", path, found=owner.path)
+        elif offset or digest != EMPTY_XXH3_128:
+            raise FormatError("an empty file has offset 0 and the empty digest", path)
+    _check_others(others, entries)
     offset, end = index.content_span(component)
     for start in sorted(owners):
         if start != offset:
@@ -187,6 +181,27 @@ def _check_contents(index: Index, component: Component, entries: Sequence[Entry]
         raise FormatError(
             "size differs from its files'", where, str(plain_bytes), str(component.plain_bytes)
         )
+
+
+def _check_others(others: Sequence[Entry], entries: Sequence[Entry]) -> None:
+    """Hardlinks repeat an earlier file; directories and symlinks have no contents."""
+    files: dict[str, Entry] | None = None
+    for entry in others:
+        if entry.kind == EntryKind.HARDLINK:
+            if files is None:
+                files = {file.path: file for file in entries if file.kind == EntryKind.FILE}
+            target = files.get(entry.link)
+            if (
+                target is None
+                or target.path >= entry.path
+                or target[4:] != entry[4:]
+                or target.mode != entry.mode
+            ):
+                raise FormatError("a hardlink repeats an earlier file of its component", entry.path)
+        elif entry[4:] != (0, 0, NO_DIGEST):
+            raise FormatError("only files have contents", entry.path)
+        elif entry.kind == EntryKind.SYMLINK:
+            names.check_link(entry.path, entry.link)
 
 
 def _check_references(index: Index, component: Component) -> None:

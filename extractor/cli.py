@@ -28,7 +28,7 @@ _JOBS = click.option(
 )
 # Each worker holds a frame, plain and stored; beyond 8 the file system is what is waited for.
 _MAX_DEFAULT_JOBS = 8
-_TYPES = {
+_TYPES: dict[int, str] = {
     EntryKind.FILE: "-",
     EntryKind.DIRECTORY: "d",
     EntryKind.SYMLINK: "l",
@@ -81,7 +81,7 @@ def list_command(file: str, as_json: bool) -> None:
         return
     # One write: a line each costs more than everything before it, for 10,000 entries.
     lines = [
-        f"{_TYPES[EntryKind(entry.kind)]}{entry.mode:04o} {entry.plain_bytes:>12} {entry.path}"
+        f"{_TYPES[entry.kind]}{entry.mode:04o} {entry.plain_bytes:>12} {entry.path}"
         + (f" -> {entry.link}" if entry.link else "")
         for entry in index.entries
     ]

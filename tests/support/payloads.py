@@ -101,7 +101,7 @@ def pack_plan(plan: Plan, settings: Settings = SETTINGS) -> bytes:
 def pack_forced(plan: Plan, settings: Settings = SETTINGS) -> bytes:
     """The payload of a plan with all of its references, also those that save nothing.
 
-    The packer leaves such references out; a reader has to read them all the same.
+    It does not depend on which of them the writer finds worth keeping.
     """
     compressor = Compressor(settings.level)
     stored = b""

@@ -85,14 +85,6 @@ def test_an_index_that_does_not_read_back_is_not_written(
         pack_plan(plan)
 
 
-def test_a_reference_that_saves_nothing_is_left_out(plan: Plan) -> None:
-    tree = plan.components[1]
-    asked = [0 if frame in tree.frames else None for frame in range(len(plan.frames))]
-    payload = pack_plan(plan.with_references(asked))
-    assert payload == pack_plan(plan)
-    assert not dissect(payload).index.component("tree").needs
-
-
 def test_a_reference_that_saves_is_kept(tmp_path: Path) -> None:
     noise = random.Random(11).randbytes(900)
     written = write_components(tmp_path / "src", {"a": File(noise), "b": File(noise + b"!")})
