@@ -37,7 +37,6 @@ class FilePlan(NamedTuple):
 
     entries: tuple[Entry, ...]
     plain_bytes: int
-    xxh3_128: bytes
     first_task: int
     last_task: int
     scratch: bool
@@ -113,7 +112,6 @@ def make_plan(index: Index, components: Sequence[Component]) -> Plan:
             FilePlan(
                 entries,
                 entries[0].plain_bytes,
-                entries[0].xxh3_128,
                 frames[0],
                 frames[-1],
                 offset not in written,

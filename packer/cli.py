@@ -121,7 +121,11 @@ def pack_command(output: Path | None, as_json: bool, **given: Any) -> None:
     """
     request = _request(None, output, given)
     target = _required(request.output)
-    settings = _settings(request, given["jobs"], None)
+    platform = None
+    if request.host is not None:
+        with FileSource(request.host) as source:
+            platform = hosts.identify(source).platform
+    settings = _settings(request, given["jobs"], platform)
     plan = _prepare(request, settings, quiet=as_json)
     with StageProgress(plan.content_bytes, quiet=as_json) as progress:
         written = embed.write_alone(target, plan, settings, progress)
@@ -265,6 +269,8 @@ def _prepare(request: Request, settings: Settings, *, quiet: bool) -> Plan:
 def _required(output: Path | None) -> Path:
     if output is None:
         raise PackError("no output file", remedy="give --output, or output in a manifest")
+    # Said now, not when everything has been compressed.
+    os.stat(output.parent)
     return output
 
 

@@ -603,3 +603,11 @@ def test_a_frame_that_is_not_what_the_index_says_is_refused(shop: Workshop) -> N
     outcome = commands.extract("unpack", shop.path("forged"), "--to", shop.path("t"))
     assert outcome.status == errors.FormatError.exit_code
     assert "the zstd frame contradicts the index" in outcome.err
+
+
+def test_a_missing_output_directory_is_named_before_anything_is_packed(tmp_path: Path) -> None:
+    output = tmp_path / "missing" / "out"
+    words = ["pack", "--platform", "linux-amd64", "--version", "1", "--output", str(output)]
+    done = commands.pack(*words, f"absent={tmp_path / 'absent'}")
+    assert done.status == OS_ERROR
+    assert done.err == f"error: {output.parent}: No such file or directory\n"

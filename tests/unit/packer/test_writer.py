@@ -3,7 +3,9 @@
 import io
 import os
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -116,22 +118,25 @@ def test_an_error_of_one_frame_ends_all(plan: Plan, tmp_path: Path, jobs: int) -
         pack_plan(plan, SETTINGS._replace(jobs=jobs))
 
 
-def test_no_more_frames_are_in_work_than_jobs_allow(plan: Plan) -> None:
-    """A stream that is never written must not let the frames pile up in memory."""
-    started = 0
-    compressor = Compressor(1)
-    compress = compressor.compress
+def test_no_more_frames_are_in_work_than_jobs_allow(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream that is written slowly must not let the frames pile up in memory."""
+    submitted = 0
 
-    def counting(plain: bytes, reference: bytes | None = None) -> bytes:
-        nonlocal started
-        started += 1
-        return compress(plain, reference)
+    class Counting(ThreadPoolExecutor):
+        def submit(self, *arguments: Any, **keywords: Any) -> Any:
+            nonlocal submitted
+            submitted += 1
+            return super().submit(*arguments, **keywords)
 
-    compressor.compress = counting  # type: ignore[method-assign]
-    frames = writer._compressed(plan, compressor, 2)
-    next(frames)
-    assert 1 <= started <= 4 < len(plan.frames)
-    frames.close()  # type: ignore[attr-defined]
+    monkeypatch.setattr(writer, "ThreadPoolExecutor", Counting)
+    frames = writer._compressed(plan, Compressor(1), 2)
+    for taken in range(1, 5):
+        next(frames)
+        assert submitted == 3 + taken < len(plan.frames)
+    list(frames)
+    assert submitted == len(plan.frames)
 
 
 def test_strings_are_stored_once(plan: Plan) -> None:
