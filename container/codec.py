@@ -11,8 +11,7 @@ import struct
 from contextlib import contextmanager
 from functools import partial
 from itertools import accumulate
-from operator import add
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from container import invariants, limits, magic
 from container.digest import xxh3_64
@@ -33,13 +32,15 @@ from container.model import (
     Index,
     Metadata,
 )
+from container.sections import check_version, join_sections, read_sections
+from container.strings import StringTable, StringWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from container.sections import Section
+
 FOOTER = struct.Struct("<II8sHHIQQIIQQ")
-INDEX_HEADER = struct.Struct("<4sHHII")
-SECTION = struct.Struct("<4sIIIII")
 METADATA = struct.Struct("<IIIHHHhI")
 COMPONENT = struct.Struct("<IIHHIIIIIQQ32s")
 FRAME = struct.Struct("<IIIBBHQ32s")
@@ -51,12 +52,6 @@ _ROWS = {
     magic.COMPONENTS_ID: COMPONENT,
     magic.FRAMES_ID: FRAME,
     magic.ENTRIES_ID: ENTRY,
-}
-_ROW_LIMITS = {
-    magic.METADATA_ID: 1,
-    magic.COMPONENTS_ID: limits.MAX_COMPONENTS,
-    magic.FRAMES_ID: limits.MAX_FRAMES,
-    magic.ENTRIES_ID: limits.MAX_ENTRIES,
 }
 
 
@@ -127,51 +122,13 @@ def decode_footer(data: bytes) -> Footer:
     return footer
 
 
-def check_version(major: int, minor: int, required_features: int) -> None:
-    """Refuse what this reader cannot know.
-
-    Raises:
-        UnsupportedVersionError: another major version, or a required feature of a later minor.
-    """
-    if major != magic.FORMAT_MAJOR:
-        raise UnsupportedVersionError(
-            "another major version of the format",
-            expected=f"{magic.FORMAT_MAJOR}.x",
-            found=f"{major}.{minor}",
-            remedy="use a newer release of this program",
-        )
-    if required_features:
-        raise UnsupportedVersionError(
-            "the payload needs features that this reader does not know",
-            expected="none",
-            found=f"{required_features:#x}",
-            remedy="use a newer release of this program",
-        )
-
-
-class _Strings:
-    """Texts of an index on their way out, each stored once."""
-
-    def __init__(self) -> None:
-        self.blob = bytearray()
-        self._offsets: dict[str, int] = {}
-
-    def add(self, text: str) -> tuple[int, int]:
-        """Offset and length of the text, in bytes."""
-        data = text.encode()
-        if text not in self._offsets:
-            self._offsets[text] = len(self.blob)
-            self.blob += data
-        return self._offsets[text], len(data)
-
-
 def encode_index(index: Index) -> bytes:
     """The index of FORMAT.md section 6, without its skippable header.
 
     The caller has run ``invariants.check``; encoding itself checks nothing, so that tests can
     write what a reader must refuse.
     """
-    strings = _Strings()
+    strings = StringWriter()
     numbers = {entry.path: number for number, entry in enumerate(index.entries)}
     metadata = index.metadata
     version_offset, version_bytes = strings.add(metadata.version)
@@ -238,36 +195,9 @@ def encode_index(index: Index) -> bytes:
             entry.plain_bytes,
             entry.xxh3_128,
         )
-    bodies = (metadata_rows, component_rows, frame_rows, entry_rows, strings.blob)
-    header = INDEX_HEADER.pack(
-        magic.INDEX_MAGIC, magic.FORMAT_MAJOR, magic.FORMAT_MINOR, len(bodies), 0
+    return join_sections(
+        (metadata_rows, component_rows, frame_rows, entry_rows, strings.blob), _ROWS
     )
-    offset = len(header) + SECTION.size * len(bodies)
-    table = bytearray()
-    for section_id, body in zip(magic.SECTION_IDS, bodies, strict=True):
-        row_bytes = _ROWS[section_id].size if section_id in _ROWS else 1
-        table += SECTION.pack(
-            section_id,
-            magic.REQUIRED_SECTION,
-            offset,
-            len(body),
-            row_bytes,
-            len(body) // row_bytes,
-        )
-        offset += len(body)
-    return b"".join((header, table, *bodies))
-
-
-class _Section(NamedTuple):
-    body: memoryview
-    row_bytes: int
-    row_count: int
-
-    def rows(self, row: struct.Struct) -> list[tuple[Any, ...]]:
-        """All rows; what a later minor version appended to each is passed over."""
-        extra = self.row_bytes - row.size
-        padded = struct.Struct(f"{row.format}{extra}x") if extra else row
-        return list(padded.iter_unpack(self.body))
 
 
 def decode_index(data: bytes) -> Index:
@@ -301,8 +231,8 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _decode_index(data: bytes) -> Index:
-    sections = _decode_sections(data)
-    strings = _StringTable(sections[magic.STRINGS_ID].body)
+    sections = read_sections(data, _ROWS)
+    strings = StringTable(sections[magic.STRINGS_ID].body)
     frames = _decode_frames(sections[magic.FRAMES_ID])
     components = _decode_components(sections[magic.COMPONENTS_ID], strings)
     entries = _decode_entries(sections[magic.ENTRIES_ID], strings)
@@ -315,109 +245,7 @@ def _decode_index(data: bytes) -> Index:
     return index
 
 
-def _decode_sections(data: bytes) -> dict[bytes, _Section]:
-    if len(data) < INDEX_HEADER.size:
-        raise FormatError("too short for an index", None, f"{INDEX_HEADER.size}", f"{len(data)}")
-    index_magic, major, minor, section_count, features = INDEX_HEADER.unpack_from(data)
-    if index_magic != magic.INDEX_MAGIC:
-        raise FormatError("not an index", None, repr(magic.INDEX_MAGIC), repr(index_magic))
-    check_version(major, minor, features)
-    offset = INDEX_HEADER.size + SECTION.size * section_count
-    if section_count > limits.MAX_SECTIONS or offset > len(data):
-        raise LimitExceededError("number of sections", found=str(section_count))
-    view = memoryview(data)
-    sections: dict[bytes, _Section] = {}
-    for row in SECTION.iter_unpack(view[INDEX_HEADER.size : offset]):
-        section_id, flags, start, section_bytes, row_bytes, row_count = row
-        where = f"section {section_id!r}"
-        if start != offset:
-            raise FormatError("sections do not follow each other", where, str(offset), str(start))
-        if section_bytes > len(data) - offset:
-            raise FormatError(
-                "a section leaves the index",
-                where,
-                f"at most {len(data) - offset} bytes",
-                str(section_bytes),
-            )
-        if not 1 <= row_bytes <= limits.MAX_ROW_BYTES or row_bytes * row_count != section_bytes:
-            raise FormatError(
-                "rows do not fill the section",
-                where,
-                f"{section_bytes} bytes",
-                f"{row_count} x {row_bytes}",
-            )
-        offset += section_bytes
-        if section_id in sections:
-            raise FormatError("a section occurs twice", where)
-        if section_id in magic.SECTION_IDS:
-            sections[section_id] = _Section(view[start:offset], row_bytes, row_count)
-        elif flags & magic.REQUIRED_SECTION:
-            raise UnsupportedVersionError(
-                "a required section that this reader does not know",
-                where,
-                remedy="use a newer release of this program",
-            )
-    if offset != len(data):
-        raise FormatError("sections do not fill the index", None, f"{len(data)}", f"{offset}")
-    for section_id in magic.SECTION_IDS:
-        if section_id not in sections:
-            raise FormatError("a section is missing", f"section {section_id!r}")
-    for section_id, row_format in _ROWS.items():
-        section = sections[section_id]
-        if section.row_bytes < row_format.size:
-            raise FormatError(
-                "rows are too short",
-                f"section {section_id!r}",
-                f"{row_format.size} bytes",
-                str(section.row_bytes),
-            )
-        if section.row_count > _ROW_LIMITS[section_id]:
-            raise LimitExceededError(
-                "number of rows",
-                f"section {section_id!r}",
-                f"at most {_ROW_LIMITS[section_id]}",
-                str(section.row_count),
-            )
-    if sections[magic.STRINGS_ID].row_bytes != 1:
-        raise FormatError("rows of the strings section are single bytes")
-    return sections
-
-
-class _StringTable:
-    """Texts of an index on their way in."""
-
-    def __init__(self, blob: memoryview) -> None:
-        self._blob = bytes(blob)
-        # One decoding and plain slices, where a byte is a character: 3 times as fast.
-        self._ascii = self._blob.decode("ascii") if self._blob.isascii() else None
-
-    def get(self, offset: int, size: int) -> str:
-        """The text at that place; offsets and sizes in bytes."""
-        return self.get_all((offset,), (size,))[0]
-
-    def get_all(self, offsets: tuple[int, ...], sizes: tuple[int, ...]) -> list[str]:
-        """The texts at those places.
-
-        Raises:
-            FormatError: one leaves the section, or is not UTF-8.
-        """
-        ends = list(map(add, offsets, sizes))
-        if max(ends, default=0) > len(self._blob):
-            raise FormatError(
-                "a text ends outside the strings section",
-                expected=f"at most {len(self._blob)}",
-                found=str(max(ends)),
-            )
-        spans = map(slice, offsets, ends)
-        if self._ascii is not None:
-            return list(map(self._ascii.__getitem__, spans))
-        try:
-            return [self._blob[span].decode() for span in spans]
-        except UnicodeDecodeError as error:
-            raise FormatError("a text is not UTF-8", found=error.object[:64].hex(" ")) from None
-
-
-def _decode_metadata(section: _Section, strings: _StringTable) -> Metadata:
+def _decode_metadata(section: Section, strings: StringTable) -> Metadata:
     if section.row_count != 1:
         raise FormatError("metadata has one row", None, "1", str(section.row_count))
     row = METADATA.unpack_from(section.body)
@@ -432,7 +260,7 @@ def _decode_metadata(section: _Section, strings: _StringTable) -> Metadata:
     )
 
 
-def _decode_components(section: _Section, strings: _StringTable) -> tuple[Component, ...]:
+def _decode_components(section: Section, strings: StringTable) -> tuple[Component, ...]:
     components: list[Component] = []
     first_entry = first_frame = 0
     for number, row in enumerate(section.rows(COMPONENT)):
@@ -479,7 +307,7 @@ def _decode_components(section: _Section, strings: _StringTable) -> tuple[Compon
     return tuple(components)
 
 
-def _decode_frames(section: _Section) -> tuple[Frame, ...]:
+def _decode_frames(section: Section) -> tuple[Frame, ...]:
     rows = section.rows(FRAME)
     if not rows:
         return ()
@@ -509,7 +337,7 @@ def _decode_frames(section: _Section) -> tuple[Frame, ...]:
     )
 
 
-def _decode_entries(section: _Section, strings: _StringTable) -> tuple[Entry, ...]:
+def _decode_entries(section: Section, strings: StringTable) -> tuple[Entry, ...]:
     rows = section.rows(ENTRY)
     if not rows:
         return ()
@@ -560,7 +388,7 @@ def _decode_entries(section: _Section, strings: _StringTable) -> tuple[Entry, ..
 
 
 def _decode_link(
-    number: int, kind: int, link: int, link_bytes: int, strings: _StringTable, paths: list[str]
+    number: int, kind: int, link: int, link_bytes: int, strings: StringTable, paths: list[str]
 ) -> str:
     """What a symlink or hardlink leads to; empty for other entries, which must not say."""
     if kind == EntryKind.SYMLINK:

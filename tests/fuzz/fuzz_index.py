@@ -13,6 +13,8 @@ from pathlib import Path
 
 import atheris  # type: ignore[import-untyped]
 
+from container.sections import INDEX_HEADER, SECTION
+
 # atheris instruments what it imports, so what is looked at comes first.
 with atheris.instrument_imports(include=["container", "extractor"]):
     from container import codec, layout, magic
@@ -43,14 +45,14 @@ def _set_field(data: bytes, rng: random.Random) -> bytes:
     footer = codec.FOOTER.unpack(data[-magic.FOOTER_BYTES :])
     places = [(end - magic.FOOTER_BYTES, layout.FOOTER)]
     start = end - footer[6]
-    if 0 <= start <= end - codec.INDEX_HEADER.size:
+    if 0 <= start <= end - INDEX_HEADER.size:
         places.append((start, layout.INDEX_HEADER))
-        count = codec.INDEX_HEADER.unpack_from(data, start)[3]
+        count = INDEX_HEADER.unpack_from(data, start)[3]
         for number in range(min(count, 8)):
-            at = start + codec.INDEX_HEADER.size + number * codec.SECTION.size
-            if at + codec.SECTION.size > end:
+            at = start + INDEX_HEADER.size + number * SECTION.size
+            if at + SECTION.size > end:
                 break
-            section_id, _, offset, _, row_bytes, row_count = codec.SECTION.unpack_from(data, at)
+            section_id, _, offset, _, row_bytes, row_count = SECTION.unpack_from(data, at)
             places.append((at, layout.SECTION))
             struct = _STRUCTS.get(section_id)
             if struct is not None and row_count:

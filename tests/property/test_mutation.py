@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from container import codec, layout, magic
+from container.sections import INDEX_HEADER, SECTION
 from packer.packing import prepare
 from tests.support.examination import examine
 from tests.support.mending import mend
@@ -140,10 +141,10 @@ def fields_of(payload: bytes) -> list[tuple[int, Any, str, int]]:
     end = len(payload)
     start = end - codec.FOOTER.unpack(payload[-magic.FOOTER_BYTES :])[6]
     places = [(end - magic.FOOTER_BYTES, layout.FOOTER), (start, layout.INDEX_HEADER)]
-    for number in range(codec.INDEX_HEADER.unpack_from(payload, start)[3]):
-        at = start + codec.INDEX_HEADER.size + number * codec.SECTION.size
+    for number in range(INDEX_HEADER.unpack_from(payload, start)[3]):
+        at = start + INDEX_HEADER.size + number * SECTION.size
         places.append((at, layout.SECTION))
-        section_id, _, offset, _, row_bytes, row_count = codec.SECTION.unpack_from(payload, at)
+        section_id, _, offset, _, row_bytes, row_count = SECTION.unpack_from(payload, at)
         if section_id in STRUCTS:
             rows = range(row_count)
             places += [(start + offset + row * row_bytes, STRUCTS[section_id]) for row in rows]

@@ -11,6 +11,7 @@ from construct import Bytes, Const, FormatField, Renamed, Struct
 
 from container import codec, layout, limits, magic, model
 from container.invariants import EMPTY_XXH3_128
+from container.sections import INDEX_HEADER, SECTION
 from tests.spec import document
 
 STRUCTURE_HEADER = ("offset", "size", "type", "field", "meaning")
@@ -20,8 +21,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 STRUCTURES: dict[str, tuple[Struct | None, struct.Struct]] = {
     "Footer": (layout.FOOTER, codec.FOOTER),
     "Skippable header": (None, codec.SKIPPABLE_HEADER),
-    "Index header": (layout.INDEX_HEADER, codec.INDEX_HEADER),
-    "Section row": (layout.SECTION, codec.SECTION),
+    "Index header": (layout.INDEX_HEADER, INDEX_HEADER),
+    "Section row": (layout.SECTION, SECTION),
     "Metadata row": (layout.METADATA, codec.METADATA),
     "Component row": (layout.COMPONENT, codec.COMPONENT),
     "Frame row": (layout.FRAME, codec.FRAME),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from container import codec, digest, layout, limits, magic
+from container.sections import INDEX_HEADER, SECTION
 from tests.support.payloads import patch
 
 
@@ -36,14 +37,14 @@ def _mend_footer(footer: bytes) -> bytes:
 
 def _mend_frames(index: bytes, stored: bytes) -> bytes:
     """Digests of the frames in every section that calls itself one of frames."""
-    if len(index) < codec.INDEX_HEADER.size:
+    if len(index) < INDEX_HEADER.size:
         return index
-    count = min(codec.INDEX_HEADER.unpack_from(index)[3], limits.MAX_SECTIONS)
+    count = min(INDEX_HEADER.unpack_from(index)[3], limits.MAX_SECTIONS)
     for number in range(count):
-        place = codec.INDEX_HEADER.size + number * codec.SECTION.size
-        if place + codec.SECTION.size > len(index):
+        place = INDEX_HEADER.size + number * SECTION.size
+        if place + SECTION.size > len(index):
             break
-        section_id, _, start, _, row_bytes, row_count = codec.SECTION.unpack_from(index, place)
+        section_id, _, start, _, row_bytes, row_count = SECTION.unpack_from(index, place)
         if section_id != magic.FRAMES_ID or row_bytes < codec.FRAME.size:
             continue
         offset = 0

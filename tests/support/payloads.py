@@ -27,6 +27,7 @@ from container.model import (
     Metadata,
 )
 from container.reader import PayloadReader
+from container.sections import INDEX_HEADER, SECTION
 from extractor import plan as extraction_plan
 from extractor.destinations import DirectoryDestination
 from extractor.pipeline import Extraction
@@ -186,9 +187,9 @@ def seal(index: Index | bytes, frames: bytes, **footer_changes: int) -> bytes:
 
 def section_row(index_data: bytes, section_id: bytes) -> int:
     """Offset of a section's own row in the section table."""
-    count = codec.INDEX_HEADER.unpack_from(index_data)[3]
+    count = INDEX_HEADER.unpack_from(index_data)[3]
     for number in range(count):
-        offset = codec.INDEX_HEADER.size + number * codec.SECTION.size
+        offset = INDEX_HEADER.size + number * SECTION.size
         if index_data[offset : offset + 4] == section_id:
             return offset
     raise KeyError(section_id)
@@ -196,7 +197,7 @@ def section_row(index_data: bytes, section_id: bytes) -> int:
 
 def section_offset(index_data: bytes, section_id: bytes) -> int:
     """Offset of a section's first row."""
-    return int(codec.SECTION.unpack_from(index_data, section_row(index_data, section_id))[2])
+    return int(SECTION.unpack_from(index_data, section_row(index_data, section_id))[2])
 
 
 def field_span(struct: Any, field: str) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from container import codec, digest, layout, magic
 from container.model import EntryKind, Footer, Index
+from container.sections import INDEX_HEADER, SECTION
 from packer.compress import Compressor, zstd_version
 from packer.packing import prepare
 from packer.sources import ComponentSource
@@ -221,11 +222,11 @@ def with_sections(
             for row in layout.INDEX.parse(parts.index_data).sections
         ]
     )
-    offset = codec.INDEX_HEADER.size + codec.SECTION.size * len(sections)
-    table = bytearray(codec.INDEX_HEADER.pack(magic.INDEX_MAGIC, 1, minor, len(sections), 0))
+    offset = INDEX_HEADER.size + SECTION.size * len(sections)
+    table = bytearray(INDEX_HEADER.pack(magic.INDEX_MAGIC, 1, minor, len(sections), 0))
     for section in sections:
         size = len(section.body)
-        table += codec.SECTION.pack(
+        table += SECTION.pack(
             section.id, section.flags, offset, size, section.row_bytes, size // section.row_bytes
         )
         offset += size

@@ -16,6 +16,7 @@ from container.errors import (
     UnsupportedVersionError,
 )
 from container.model import EntryKind, Footer, Index
+from container.sections import INDEX_HEADER, SECTION
 from tests.support.payloads import (
     directory_entry,
     file_entry,
@@ -59,8 +60,8 @@ def test_an_index_is_read_back_as_it_was_meant() -> None:
     ("read", "meant"),
     [
         (codec.FOOTER, layout.FOOTER),
-        (codec.INDEX_HEADER, layout.INDEX_HEADER),
-        (codec.SECTION, layout.SECTION),
+        (INDEX_HEADER, layout.INDEX_HEADER),
+        (SECTION, layout.SECTION),
         (codec.METADATA, layout.METADATA),
         (codec.COMPONENT, layout.COMPONENT),
         (codec.FRAME, layout.FRAME),
@@ -282,15 +283,15 @@ def test_too_many_rows_are_refused_before_one_is_read(section_id: bytes, limit: 
 
 def rows_of(section_id: bytes, count: int) -> bytes:
     """An index of empty sections, but for one of zeroed rows."""
-    offset = codec.INDEX_HEADER.size + 5 * codec.SECTION.size
+    offset = INDEX_HEADER.size + 5 * SECTION.size
     rows = bytes(layout.ROWS[section_id].sizeof() * count)
     table = b""
     for found in magic.SECTION_IDS:
         row_bytes = layout.ROWS[found].sizeof() if found in layout.ROWS else 1
         size = len(rows) if found == section_id else 0
-        table += codec.SECTION.pack(found, 1, offset, size, row_bytes, size // row_bytes)
+        table += SECTION.pack(found, 1, offset, size, row_bytes, size // row_bytes)
         offset += size
-    return codec.INDEX_HEADER.pack(magic.INDEX_MAGIC, 1, 0, 5, 0) + table + rows
+    return INDEX_HEADER.pack(magic.INDEX_MAGIC, 1, 0, 5, 0) + table + rows
 
 
 def test_rows_that_a_later_minor_version_made_longer_are_read() -> None:
@@ -303,12 +304,12 @@ def test_rows_that_a_later_minor_version_made_longer_are_read() -> None:
 
 
 def test_an_unknown_section_that_is_not_required_is_passed_over() -> None:
-    end = section_row(DATA, STRS) + codec.SECTION.size
+    end = section_row(DATA, STRS) + SECTION.size
     data = patch(DATA, 0, layout.INDEX_HEADER, section_count=6)
     for section_id in magic.SECTION_IDS:
-        moved = section_offset(DATA, section_id) + codec.SECTION.size
+        moved = section_offset(DATA, section_id) + SECTION.size
         data = patch_section(data, section_id, offset=moved)
-    table_row = codec.SECTION.pack(b"NEWS", 0, len(DATA) + codec.SECTION.size, 3, 1, 3)
+    table_row = SECTION.pack(b"NEWS", 0, len(DATA) + SECTION.size, 3, 1, 3)
     assert codec.decode_index(data[:end] + table_row + data[end:] + b"new") == INDEX
 
 
