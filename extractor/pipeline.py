@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import mmap
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import xxhash
@@ -34,8 +34,8 @@ class _StoppedError(Exception):
 class _OpenFile:
     """A file that is being filled by one or several workers."""
 
-    def __init__(self, descriptors: list[int]) -> None:
-        self.descriptors = descriptors
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
         self.hasher = xxhash.xxh3_128()
         self.hashed_bytes = 0
         self.busy = False
@@ -110,7 +110,7 @@ class Extraction:
         self._references.close()
         for file in self._open.values():
             try:
-                self._close(file)
+                self._destination.close_file(file.descriptor)
             except OSError as error:
                 self._fail(error)
         if self._error is not None:
@@ -193,15 +193,15 @@ class Extraction:
 
     def _write_whole(self, file: FilePlan, part: Part, chunk: memoryview) -> None:
         """A file that lies in one frame: no other worker ever sees it."""
-        opened = self._create(file)
+        descriptor = self._create(file)
         try:
-            for descriptor in opened.descriptors:
-                self._destination.write(descriptor, chunk, 0)
+            self._destination.write(descriptor, chunk, 0)
             check_file(file.entries[0], xxhash.xxh3_128_digest(chunk), self._reader.source.name)
-            self._progress_by(file, part)
-            self._references.offer(part.extent, opened.descriptors[0], self._changed)
+            self._progress_by(file, part.size)
+            self._references.offer(part.extent, descriptor, self._changed)
         finally:
-            self._close(opened)
+            self._destination.close_file(descriptor)
+        self._write_copies(file, chunk)
 
     def _write_part(self, file: FilePlan, part: Part, chunk: memoryview) -> None:
         """One run of a file that several frames fill, possibly at once."""
@@ -209,18 +209,28 @@ class Extraction:
             if self._error is not None:
                 raise _StoppedError
             if part.extent not in self._open:
-                self._open[part.extent] = self._create(file)
+                try:
+                    self._open[part.extent] = _OpenFile(self._create(file))
+                except BaseException as error:
+                    # Here, under the lock: a worker of the same file would find its name taken.
+                    self._fail(error)
+                    raise
             opened = self._open[part.extent]
-        for descriptor in opened.descriptors:
-            self._destination.write(descriptor, chunk, part.file_offset)
-        self._progress_by(file, part)
+        self._destination.write(opened.descriptor, chunk, part.file_offset)
+        self._progress_by(file, part.size)
         if not self._hash(opened, part, chunk, file.plain_bytes):
             return
         check_file(file.entries[0], opened.hasher.digest(), self._reader.source.name)
-        self._references.offer(part.extent, opened.descriptors[0], self._changed)
+        self._references.offer(part.extent, opened.descriptor, self._changed)
+        if len(file.entries) > 1:
+            with (
+                self._destination.map_file(opened.descriptor) as mapped,
+                memoryview(mapped) as view,
+            ):
+                self._write_copies(file, view)
         with self._changed:
             del self._open[part.extent]
-        self._close(opened)
+        self._destination.close_file(opened.descriptor)
 
     def _hash(self, opened: _OpenFile, part: Part, chunk: memoryview, plain_bytes: int) -> bool:
         """Hash a run and those behind it that are written; True when the file is complete."""
@@ -240,36 +250,31 @@ class Extraction:
                     return offset == plain_bytes
                 size = opened.early.pop(offset)
             with (
-                self._destination.map_file(opened.descriptors[0]) as mapped,
+                self._destination.map_file(opened.descriptor) as mapped,
                 memoryview(mapped) as view,
                 view[offset : offset + size] as run,
             ):
                 opened.hasher.update(run)
 
-    def _create(self, file: FilePlan) -> _OpenFile:
+    def _create(self, file: FilePlan) -> int:
         if file.scratch:
-            return _OpenFile([self._destination.create_scratch()])
-        opened = _OpenFile([])
-        try:
-            for entry in file.entries:
-                opened.descriptors.append(self._destination.create_file(entry))
-        except BaseException as error:
-            # Here, under the lock: a worker of the same file would find its name taken.
-            self._fail(error)
-            self._close(opened)
-            raise
-        return opened
+            return self._destination.create_scratch()
+        return self._destination.create_file(file.entries[0])
 
-    def _close(self, opened: _OpenFile) -> None:
-        """All of them, also behind one that fails."""
-        with ExitStack() as stack:
-            for descriptor in opened.descriptors:
-                stack.callback(self._destination.close_file, descriptor)
+    def _write_copies(self, file: FilePlan, plain: memoryview) -> None:
+        """The other files of the same content, one open at a time: there may be thousands."""
+        for entry in file.entries[1:]:
+            descriptor = self._destination.create_file(entry)
+            try:
+                self._destination.write(descriptor, plain, 0)
+            finally:
+                self._destination.close_file(descriptor)
+            self._progress_by(file, file.plain_bytes)
 
-    def _progress_by(self, file: FilePlan, part: Part) -> None:
+    def _progress_by(self, file: FilePlan, plain_bytes: int) -> None:
         if not file.scratch:
             with self._changed:
-                self._progress(part.size * len(file.entries))
+                self._progress(plain_bytes)
 
 
 class _References:

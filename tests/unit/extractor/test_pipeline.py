@@ -237,10 +237,28 @@ def test_a_reference_is_complete_before_a_frame_that_needs_it_is_written(
     assert ("map_file", "base/reference") not in destination.calls[first:]
 
 
-def test_a_file_that_nothing_refers_to_is_never_mapped(tmp_path: Path) -> None:
+def test_only_a_file_that_something_is_made_from_is_mapped(tmp_path: Path) -> None:
     destination = MemoryDestination()
     assert extract(reader_of(tmp_path, product()), destination, 1) is None
-    assert destination.mapped == []
+    # It fills several frames, and another file has the same content.
+    assert destination.mapped == ["runner/lib/first.so"]
+
+
+@pytest.mark.parametrize("plain_bytes", [100, 5 * FRAME_BYTES])
+def test_copies_of_one_content_are_open_one_at_a_time(tmp_path: Path, plain_bytes: int) -> None:
+    # macOS allows 256 open files by default; a tree may have thousands of equal ones.
+    content = noise(1, plain_bytes)
+    components: Components = {"tree": {f"copy-{n}": File(content) for n in range(40)}}
+    most_open = 0
+
+    def count(_call: str, _path: str) -> None:
+        nonlocal most_open
+        most_open = max(most_open, len(destination.open_paths))
+
+    destination = MemoryDestination(count)
+    assert extract(reader_of(tmp_path, components), destination, 2) is None
+    assert destination.contents == expected_contents(components)
+    assert most_open <= 3
 
 
 def test_frames_that_wait_for_a_reference_are_overtaken(tmp_path: Path) -> None:
