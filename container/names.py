@@ -29,6 +29,9 @@ _RESERVED = frozenset(
     + [f"{device}{digit}" for device in ("com", "lpt") for digit in "0123456789¹²³"]
 )
 
+# A segment that begins with a reserved name and ends, or goes on behind a dot.
+_MAYBE_RESERVED = re.compile(f"/(?:{'|'.join(map(re.escape, sorted(_RESERVED)))})[./]")
+
 
 def check_label(label: str, what: str) -> None:
     """Refuse a component name, version or platform that is not a plain word.
@@ -96,8 +99,6 @@ def check_paths(paths: Sequence[str]) -> None:
         UnsafePathError: for the first illegal path.
     """
     text = "/" + "/".join(paths) + "/"
-    segments = set(text[1:-1].lower().split("/"))
-    stems = {segment.partition(".")[0] for segment in segments}
     data = text.encode(errors="replace")
     longest_character = 1 if text.isascii() else 4
     # Whatever may be illegal is looked at one by one; what is legal passes here without a loop.
@@ -107,9 +108,9 @@ def check_paths(paths: Sequence[str]) -> None:
         or " /" in text
         or " ." in text
         or len(data.translate(None, _ILLEGAL_BYTES)) != len(data)
-        or not _RESERVED.isdisjoint(stems)
-        or max(map(len, segments)) * longest_character > limits.MAX_SEGMENT_BYTES
-        or max(map(len, paths)) * longest_character > limits.MAX_PATH_BYTES
+        or _MAYBE_RESERVED.search(text.lower())
+        # Shorter than one segment may be, so that no segment is too long either.
+        or max(map(len, paths), default=0) * longest_character > limits.MAX_SEGMENT_BYTES
     ):
         for path in paths:
             check_path(path)
