@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import mmap
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import xxhash
@@ -20,7 +19,7 @@ from container.invariants import EMPTY_XXH3_128
 from container.reader import check_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from container.reader import PayloadReader
     from extractor.destinations import Destination
@@ -170,7 +169,7 @@ class Extraction:
                     raise _StoppedError
                 for position in range(len(self._waiting) - 1, -1, -1):
                     task = self._waiting[position]
-                    if task.reference is None or self._references.ready(task.reference):
+                    if task.reference is None or self._references.reserve(task.reference):
                         del self._waiting[position]
                         return task
                 self._changed.wait()
@@ -181,8 +180,12 @@ class Extraction:
         frame = reader.index.frames[task.number]
         where = f"{reader.source.name}: frame {task.number}"
         stored = reader.read_stored(task.number, decoder.stored_buffer)
-        with self._references.use(task.reference) as reference:
-            plain = decoder.decode(stored, frame, where, reference)
+        reference = self._references.get(task.reference)
+        plain = decoder.decode(stored, frame, where, reference)
+        del reference
+        with self._changed:
+            self._references.release(task.reference)
+            self._changed.notify_all()
         for part in task.parts:
             file = self._plan.files[part.extent]
             chunk = plain[part.frame_offset : part.frame_offset + part.size]
@@ -277,12 +280,16 @@ class Extraction:
                 self._progress(plain_bytes)
 
 
+# Of all references in use at once, where there is more than one.
+_REFERENCES_BYTES = 24 << 20
+
+
 class _References:
     """Files that later frames need as dictionaries.
 
     A complete file is mapped, which costs nothing; it is loaded when a frame needs it, and dropped
-    when another one is needed and no frame is using it. So memory holds no more references than
-    workers, however many the payload names.
+    when another one is needed. Frames of different references are decoded at once only where both
+    are small, so memory stays bounded however many references a payload has.
     """
 
     def __init__(self, plan: Plan, destination: Destination) -> None:
@@ -305,37 +312,41 @@ class _References:
             self._mapped[extent] = mapped
             changed.notify_all()
 
-    def ready(self, extent: int) -> bool:
-        """Whether frames that need it can be decoded."""
-        return extent in self._mapped
+    def reserve(self, extent: int) -> bool:
+        """Claim it for one frame, if it is complete and memory allows; the caller holds the lock.
 
-    @contextmanager
-    def use(self, extent: int | None) -> Iterator[Reference | None]:
-        """The reference of a frame while it is decoded; None where it has none."""
+        Whoever has claimed one only decodes, so a frame that must wait does not wait for ever.
+        """
+        if extent not in self._mapped:
+            return False
+        others = [len(self._mapped[other]) for other in self._uses_now if other != extent]
+        if others and sum(others) + len(self._mapped[extent]) > _REFERENCES_BYTES:
+            return False
+        self._uses_now[extent] = self._uses_now.get(extent, 0) + 1
+        return True
+
+    def get(self, extent: int | None) -> Reference | None:
+        """What was claimed, ready for use; None for a frame that needs none."""
         if extent is None:
-            yield None
-            return
+            return None
         with self._lock:
             if extent not in self._loaded:
                 for idle in self._loaded.keys() - self._uses_now.keys():
                     del self._loaded[idle]
                 self._loaded[extent] = self._load(self._mapped[extent])
-            reference = self._loaded[extent]
-            self._uses_now[extent] = self._uses_now.get(extent, 0) + 1
-        try:
-            yield reference
-        finally:
-            del reference
-            with self._lock:
-                self._end_use(extent)
+            return self._loaded[extent]
 
-    def _end_use(self, extent: int) -> None:
+    def release(self, extent: int | None) -> None:
+        """Give back what was claimed; the caller holds the lock."""
+        if extent is None:
+            return
         self._uses_now[extent] -= 1
         if not self._uses_now[extent]:
             del self._uses_now[extent]
         self._uses_to_come[extent] -= 1
         if not self._uses_to_come[extent]:
-            del self._loaded[extent]
+            with self._lock:
+                self._loaded.pop(extent, None)
             self._mapped.pop(extent).close()
 
     @staticmethod
