@@ -261,7 +261,7 @@ def _range(values: Sequence[float]) -> str:
     return f"({min(values):.2f} to {max(values):.2f})"
 
 
-def _require(condition: bool, message: str) -> None:  # noqa: FBT001
+def _require(condition: object, message: str) -> None:
     """Raises BenchmarkError where the condition does not hold."""
     if not condition:
         raise BenchmarkError(message)

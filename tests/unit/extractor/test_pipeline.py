@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import signal
 import threading
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from container.errors import IntegrityError, NoSpaceError
 from container.frames import FrameDecoder
 from container.reader import PayloadReader
+from extractor import pipeline
 from extractor.pipeline import Extraction
 from extractor.plan import make_plan, select
 from tests.support import watchdog
@@ -242,6 +245,23 @@ def test_only_a_file_that_something_is_made_from_is_mapped(tmp_path: Path) -> No
     assert extract(reader_of(tmp_path, product()), destination, 1) is None
     # It fills several frames, and another file has the same content.
     assert destination.mapped == ["runner/lib/first.so"]
+
+
+@pytest.mark.parametrize(("budget_bytes", "at_once"), [(8192, True), (8191, False)])
+def test_large_references_are_used_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, budget_bytes: int, at_once: bool
+) -> None:
+    monkeypatch.setattr(pipeline, "_REFERENCES_BYTES", budget_bytes)
+    plan: Any = SimpleNamespace(tasks=[SimpleNamespace(reference=number) for number in (0, 1)])
+    references = pipeline._References(plan, MemoryDestination())
+    assert not references.reserve(0)
+    references._mapped.update({number: mmap.mmap(-1, 4096) for number in (0, 1)})
+    assert references.reserve(0)
+    assert references.reserve(1) == at_once
+    if not at_once:
+        references.release(0)
+        assert references.reserve(1)
+    references.close()
 
 
 @pytest.mark.parametrize("plain_bytes", [100, 5 * FRAME_BYTES])
