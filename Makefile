@@ -19,14 +19,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The rescue recipe of container/FORMAT.md is carried out with nothing but a shell and zstd.
+# Programs that tests run beside Python: judges of executables, emulators, and zstd.
 tools:
-	@command -v zstd >/dev/null || { \
-	  echo "installing zstd"; \
-	  if command -v brew >/dev/null; then brew install --quiet zstd; \
-	  elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq zstd; \
-	  else sudo apt-get update -qq && sudo apt-get install -y -qq zstd; fi; }
-	@zstd --version
+	@.ci/tools
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which: make PYTHON=...")'

@@ -15,7 +15,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import machine, memory, opening, packing, report, size, unpack
+from benchmarks import (
+    frozen,
+    hosts,
+    installing,
+    machine,
+    memory,
+    opening,
+    packing,
+    report,
+    size,
+    unpack,
+    upgrading,
+    warming,
+)
 from benchmarks.errors import BenchmarkError
 from benchmarks.workspace import Workspace
 from fixtures import PLATFORMS, FixtureError
@@ -30,6 +43,11 @@ _SCENARIOS: dict[str, Callable[[Workspace], report.Result]] = {
     "memory": memory.measure,
     "opening": opening.measure,
     "packing": packing.measure,
+    "frozen": frozen.measure,
+    "hosts": hosts.measure,
+    "durable": installing.measure,
+    "warm": warming.measure,
+    "upgrade": upgrading.measure,
 }
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 Path = str | os.PathLike[str]
 
 
-class ByteSource(Protocol):
-    """Bytes at offsets; the reader needs nothing else, so a download by ranges can be one."""
+class ReadableAt(Protocol):
+    """Bytes at offsets, as far as finding a payload needs them."""
 
     @property
     def name(self) -> str:
@@ -33,6 +33,10 @@ class ByteSource(Protocol):
             TruncatedError: there are fewer.
             OSError: reading failed.
         """
+
+
+class ByteSource(ReadableAt, Protocol):
+    """Bytes at offsets; the reader needs nothing else, so a download by ranges can be one."""
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill the whole buffer from ``offset``; callable from several threads.

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from container import limits, names
-from container.errors import (
-    ContainerError,
-    PackError,
-    told,
-)
-from container.model import PLATFORMS
+from container.errors import ContainerError, LostPayloadError, NotAContainerError, PackError, told
+from container.hosts import OTHER
 from container.reader import PayloadReader
 from container.source import FileSource
 from container.units import human_bytes
-from packer import compress, embed, hosts, report, tables
-from packer.manifest import Request, parse_component, read_manifest
-from packer.packing import prepare
+from packer import embed, hosts, options, report, tables
+from packer.freeze_cli import freeze_command
 from packer.progress import StageProgress
-from packer.writer import Settings
+from packer.release_cli import release_group
+from packer.weights import weigh
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from packer.plan import Plan
-
-FILE = click.Path(path_type=Path)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+    from pathlib import Path
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,88 +33,69 @@ def cli() -> None:
     """
 
 
-def packing_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that ``embed`` and ``pack`` share."""
-    for decorate in reversed(
-        [
-            click.argument("components", nargs=-1, metavar="[NAME[@VERSION]=PATH]..."),
-            click.option("--output", type=FILE, help="File to write."),
-            click.option("--version", help="Version of the product, and of its components."),
-            click.option("--platform", type=click.Choice(PLATFORMS), help="Default: the host's."),
-            click.option(
-                "--level",
-                type=click.IntRange(1, 22),
-                help=f"zstd level; default {compress.DEFAULT_LEVEL}, for releases.",
-            ),
-            click.option(
-                "--frame-size",
-                "frame_bytes",
-                type=click.IntRange(compress.MIN_FRAME_BYTES, limits.MAX_FRAME_PLAIN_BYTES),
-                metavar="BYTES",
-                help="Upper bound of one frame's plain bytes: larger packs smaller and needs more "
-                f"memory to extract; default {compress.DEFAULT_FRAME_BYTES}.",
-            ),
-            click.option(
-                "--jobs",
-                type=click.IntRange(min=1),
-                help="Frames compressed at once; does not change the output. Default: all cores.",
-            ),
-            click.option(
-                "--references/--no-references",
-                default=None,
-                help="Compress similar files against each other (default), or leave every frame "
-                "readable by `zstd -d` alone.",
-            ),
-            click.option("--manifest", type=FILE, help="TOML file that says all of this."),
-            _JSON,
-        ]
-    ):
-        command = decorate(command)
-    return command
-
-
 @cli.command("embed")
-@click.option("--host", type=FILE, help="Executable to copy and to put the payload into.")
+@click.option("--host", type=options.FILE, help="Executable to copy and to put the payload into.")
 @click.option("--replace", is_flag=True, help="Swap the payload that the host carries.")
-@packing_options
+@click.option("--sign", metavar="IDENTITY", help="Sign a Mach-O output by codesign, on macOS.")
+@click.option("--no-sign", is_flag=True, help="Leave a darwin-amd64 output without a signature.")
+@options.packing_options
 def embed_command(
-    host: Path | None, replace: bool, output: Path | None, as_json: bool, **given: Any
+    host: Path | None,
+    replace: bool,
+    sign: str | None,
+    no_sign: bool,
+    output: Path | None,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Write OUTPUT: a copy of HOST that carries the components.
 
     A component is a file, or a directory tree. OUTPUT appears whole and verified, or not at all.
+    A Mach-O gets an ad-hoc signature, unless --sign or --no-sign asks for something else.
     """
-    request = _request(host, output, given)
+    request = options.read_request(host, output, given)
     if request.host is None:
         raise PackError("no host", remedy="give --host, or use `pack` for a payload alone")
-    target = _required(request.output)
+    target = options.required_output(request.output)
+    signing = embed.Signing(sign, no_sign)
     with FileSource(request.host) as source:
-        embed.check_host(source, replace=replace)
-        host_platform = hosts.identify(source).platform
-    settings = _settings(request, given["jobs"], host_platform)
-    _refuse_mismatch(settings.platform, host_platform, str(request.host))
-    plan = _prepare(request, settings, quiet=as_json)
+        _, location = embed.check_host(source, replace=replace, signing=signing)
+        host_platforms = hosts.identify(source, location).platforms
+    settings = options.settings_of(request, given["jobs"], host_platforms)
+    options.refuse_mismatch(settings.platform, host_platforms, str(request.host))
+    plan = options.plan_of(request, settings, quiet=as_json)
     with StageProgress(plan.content_bytes, quiet=as_json) as progress:
-        made = embed.embed(request.host, target, plan, settings, replace=replace, progress=progress)
-    facts = report.describe_written(target, made.written, made.file_bytes, made.host_bytes)
+        made = embed.embed(
+            request.host,
+            target,
+            plan,
+            settings,
+            replace=replace,
+            signing=signing,
+            progress=progress,
+        )
+    _warn(made.warnings)
+    facts = report.describe_written(
+        target, made.written, made.file_bytes, made.host_bytes, made.warnings
+    )
     _print_written(facts | {"replaced": made.replaced}, as_json=as_json)
 
 
 @cli.command("pack")
-@packing_options
+@options.packing_options
 def pack_command(output: Path | None, as_json: bool, **given: Any) -> None:
     """Write OUTPUT: the payload as a file of its own, without a host.
 
     It is the same payload that `embed` would put into an executable.
     """
-    request = _request(None, output, given)
-    target = _required(request.output)
-    platform = None
+    request = options.read_request(None, output, given)
+    target = options.required_output(request.output)
+    platforms: tuple[str, ...] = ()
     if request.host is not None:
         with FileSource(request.host) as source:
-            platform = hosts.identify(source).platform
-    settings = _settings(request, given["jobs"], platform)
-    plan = _prepare(request, settings, quiet=as_json)
+            platforms = hosts.identify(source).platforms
+    settings = options.settings_of(request, given["jobs"], platforms)
+    plan = options.plan_of(request, settings, quiet=as_json)
     with StageProgress(plan.content_bytes, quiet=as_json) as progress:
         written = embed.write_alone(target, plan, settings, progress)
     facts = report.describe_written(target, written, written.payload_bytes)
@@ -134,14 +103,25 @@ def pack_command(output: Path | None, as_json: bool, **given: Any) -> None:
 
 
 @cli.command("inspect")
-@click.argument("file", type=FILE)
+@click.argument("file", type=options.FILE)
 @click.option("--files", is_flag=True, help="List every file, too.")
-@_JSON
-def inspect_command(file: Path, files: bool, as_json: bool) -> None:
-    """Show what FILE carries and where it sits; nothing is decoded."""
+@click.option(
+    "--weights",
+    is_flag=True,
+    help="Weigh packages, too, those inside of frozen programs as well: decodes the programs.",
+)
+@options.JSON
+def inspect_command(file: Path, files: bool, weights: bool, as_json: bool) -> None:
+    """Show what FILE carries and where it sits; by default nothing is decoded."""
     with FileSource(file) as source:
-        reader = PayloadReader(source)
-        facts = report.describe(reader, hosts.identify(source).format.value)
+        try:
+            reader = PayloadReader(source)
+        except (LostPayloadError, NotAContainerError):
+            _print_bare(source, as_json=as_json)
+            raise
+        facts = report.describe(reader, hosts.identify(source, reader.location))
+        if weights:
+            facts["weights"] = [weight._asdict() for weight in weigh(reader)]
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     else:
@@ -149,9 +129,9 @@ def inspect_command(file: Path, files: bool, as_json: bool) -> None:
 
 
 @cli.command("verify")
-@click.argument("file", type=FILE)
+@click.argument("file", type=options.FILE)
 @click.option("--index-sha256", help="Also require this index digest: a pinned build.")
-@_JSON
+@options.JSON
 def verify_command(file: Path, index_sha256: str | None, as_json: bool) -> None:
     """Check every digest of FILE's payload against every byte of it."""
     with FileSource(file) as source:
@@ -176,18 +156,19 @@ def verify_command(file: Path, index_sha256: str | None, as_json: bool) -> None:
 
 
 @cli.command("strip")
-@click.argument("file", type=FILE)
-@click.option("--output", type=FILE, required=True, help="File to write the host to.")
+@click.argument("file", type=options.FILE)
+@click.option("--output", type=options.FILE, required=True, help="File to write the host to.")
 def strip_command(file: Path, output: Path) -> None:
-    """Give back the host of FILE, byte for byte, without the payload."""
-    host_bytes = embed.strip(file, output)
-    click.echo(f"{output}: {human_bytes(host_bytes)}, the host without its payload")
+    """Give back the host of FILE without the payload: byte for byte, or signed ad hoc again."""
+    stripped = embed.strip(file, output)
+    _warn(stripped.warnings)
+    click.echo(f"{output}: {human_bytes(stripped.host_bytes)}, the host without its payload")
 
 
 @cli.command("diff")
-@click.argument("old", type=FILE)
-@click.argument("new", type=FILE)
-@_JSON
+@click.argument("old", type=options.FILE)
+@click.argument("new", type=options.FILE)
+@options.JSON
 def diff_command(old: Path, new: Path, as_json: bool) -> None:
     """Show which components and files differ between two packed files, and by how much."""
     with FileSource(old) as old_source, FileSource(new) as new_source:
@@ -198,80 +179,8 @@ def diff_command(old: Path, new: Path, as_json: bool) -> None:
     tables.print_changes(changes)
 
 
-def _request(host: Path | None, output: Path | None, given: dict[str, Any]) -> Request:
-    manifest = read_manifest(given["manifest"]) if given["manifest"] else Request()
-    components = {}
-    for text in given["components"]:
-        name, component = parse_component(text)
-        if name in components:
-            raise PackError("two components of the same name", name)
-        components[name] = component
-    return Request(
-        given["version"],
-        given["platform"],
-        host,
-        output,
-        given["level"],
-        given["frame_bytes"],
-        given["references"],
-        components,
-    ).over(manifest)
-
-
-def _settings(request: Request, jobs: int | None, host_platform: str | None) -> Settings:
-    platform = request.platform or host_platform
-    if platform is None:
-        raise PackError(
-            "no platform, and no host that tells it",
-            None,
-            ", ".join(PLATFORMS),
-            None,
-            "give --platform",
-        )
-    if platform not in PLATFORMS:
-        raise PackError("unknown platform", None, ", ".join(PLATFORMS), platform)
-    level = compress.DEFAULT_LEVEL if request.level is None else request.level
-    if not 1 <= level <= 22:
-        raise PackError("no such zstd level", None, "1 to 22", str(level))
-    frame_bytes = request.frame_bytes
-    if frame_bytes is None:
-        frame_bytes = compress.DEFAULT_FRAME_BYTES
-    if not compress.MIN_FRAME_BYTES <= frame_bytes <= limits.MAX_FRAME_PLAIN_BYTES:
-        raise PackError(
-            "frame size out of bounds",
-            None,
-            f"{compress.MIN_FRAME_BYTES} to {limits.MAX_FRAME_PLAIN_BYTES}",
-            str(frame_bytes),
-        )
-    version = request.product_version()
-    # The index says no to it, too, but only when everything has been compressed.
-    names.check_label(version, "product version")
-    return Settings(version, platform, level, frame_bytes, jobs or os.cpu_count() or 1)
-
-
-def _refuse_mismatch(platform: str, host_platform: str | None, host: str) -> None:
-    if host_platform not in (None, platform):
-        raise PackError(
-            "the host runs on another platform than the payload is for",
-            host,
-            platform,
-            host_platform,
-        )
-
-
-def _prepare(request: Request, settings: Settings, *, quiet: bool) -> Plan:
-    components = request.sources()
-    if not quiet:
-        click.echo(f"reading   {len(components)} components", err=True)
-    return prepare(components, settings, references=request.references is not False)
-
-
-def _required(output: Path | None) -> Path:
-    if output is None:
-        raise PackError("no output file", remedy="give --output, or output in a manifest")
-    # Said now, not when everything has been compressed.
-    os.stat(output.parent)
-    return output
+cli.add_command(freeze_command)
+cli.add_command(release_group)
 
 
 def _digest(text: str | None) -> bytes | None:
@@ -284,6 +193,26 @@ def _digest(text: str | None) -> bytes | None:
     if len(digest) != 32:
         raise click.BadParameter("64 hexadecimal digits are needed", param_hint="--index-sha256")
     return digest
+
+
+def _warn(warnings: list[str]) -> None:
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
+def _print_bare(source: FileSource, *, as_json: bool) -> None:
+    """What can be told of a file that is no executable with a payload: nothing of other files."""
+    host = hosts.identify(source)
+    if host.format == OTHER:
+        return
+    facts = {
+        "file": {"path": source.name, "bytes": source.size},
+        "host": report.describe_host(host),
+    }
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        tables.print_bare(facts)
 
 
 def _print_written(facts: dict[str, Any], *, as_json: bool) -> None:

@@ -1,108 +1,123 @@
-"""Which executable format a file has, and whether it can take a payload."""
+"""What a host is: its format, its architectures, its signature; nothing is refused here."""
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from container.errors import UnsupportedHostError
+from container import hosts
+from container.errors import ContainerError
+from container.hosts import macho, pe, read_head
+from packer.embed.elf import EM_AMD64, EM_ARM64
+from packer.embed.frozen import find_archive
+from packer.embed.macho import LC_CODE_SIGNATURE, LINKEDIT_DATA, architecture
+from packer.embed.signature import UNREADABLE, read_signature
 
 if TYPE_CHECKING:
+    from container.locate import Location
     from container.source import ByteSource
 
-_HEAD_BYTES = 4096
-# Its cookie ends the file, or stands shortly before the end where padding or a signature follows.
-_PYINSTALLER_TAIL_BYTES = 8192
-_PYINSTALLER_COOKIE = b"MEI\014\013\012\013\016"
-
-_ELF_MACHINES = {0x3E: "amd64", 0xB7: "arm64"}
-_MACHO_CPUS = {0x01000007: "amd64", 0x0100000C: "arm64"}
-_PE_MACHINES = {0x8664: "amd64", 0xAA64: "arm64"}
+_ELF_MACHINES = {3: "386", EM_AMD64: "amd64", 0x28: "arm", EM_ARM64: "arm64"}
+_PE_MACHINES = {0x14C: "386", 0x8664: "amd64", 0xAA64: "arm64"}
+_SYSTEMS = {hosts.ELF: "linux", hosts.MACHO: "darwin", hosts.PE: "windows"}
+_PACKED = ("amd64", "arm64")
+_NO_SIGNATURE = "none"
 
 
-class HostFormat(Enum):
-    """What the first bytes of a file say."""
+class HostFacts(NamedTuple):
+    """A file that may take a payload, or carries one."""
 
-    ELF = "ELF"
-    MACHO = "Mach-O"
-    PE = "PE"
-    OTHER = "other"
-
-
-class Host(NamedTuple):
-    """A file that may take a payload."""
-
-    format: HostFormat
-    platform: str | None
-    """As in ``container.model.PLATFORMS``; None where the file does not say, or says several."""
+    format: str
+    architectures: tuple[str, ...]
+    """As in platform names; a number where there is none."""
     frozen: bool
-    """A PyInstaller archive ends the file: its loader searches backward for it."""
+    """A PyInstaller archive ends the host: its loader searches backward for it."""
+    signature: str
+    """``none``, ``ad-hoc``, ``ad-hoc, linker-signed``, ``identity``, ``authenticode``, or
+    ``unreadable``; of a fat Mach-O, of the slice that can carry a payload."""
+    host_bytes: int
+    """Without a payload, and without the signature behind it."""
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """As in ``container.model.PLATFORMS``, as far as the file says."""
+        if self.format not in _SYSTEMS:
+            return ()
+        system = _SYSTEMS[self.format]
+        return tuple(f"{system}-{name}" for name in self.architectures if name in _PACKED)
 
 
-def identify(source: ByteSource, host_bytes: int | None = None) -> Host:
-    """Read the head and the tail of a host; never the whole.
+def identify(source: ByteSource, location: Location | None = None) -> HostFacts:
+    """Read head and tail of a host; never the whole.
 
     Args:
         source: of any size.
-        host_bytes: where the host ends and a payload begins, which may contain anything; None
-            where the host is the whole file.
+        location: of the payload that it carries.
     Raises:
         OSError: reading failed.
-    Source: the ELF gABI, chapter 4; ``mach-o/loader.h`` and ``mach-o/fat.h``; the PE format's
-        "MS-DOS stub" and "COFF file header"; PyInstaller's ``CArchive`` cookie.
     """
-    end = source.size if host_bytes is None else host_bytes
-    head = source.read_at(0, min(_HEAD_BYTES, end))
-    tail_bytes = min(_PYINSTALLER_TAIL_BYTES, end)
-    tail = source.read_at(end - tail_bytes, tail_bytes)
-    format_, platform = _identify_head(head)
-    frozen = format_ != HostFormat.OTHER and _PYINSTALLER_COOKIE in tail
-    return Host(format_, platform, frozen)
+    head = read_head(source)
+    format_ = hosts.host_format(head)
+    end = source.size if location is None else location.footer_offset
+    start = 0 if location is None else location.index_end
+    archive_offset: int | None = None
+    frozen = False
+    if format_ != hosts.OTHER:
+        try:
+            archive_offset = find_archive(source, start, end)
+            frozen = archive_offset is not None
+        except ContainerError:
+            frozen = True
+    host_bytes = end
+    if location is not None:
+        tail_bytes = 0 if archive_offset is None else end - archive_offset
+        host_bytes = location.lead_offset + tail_bytes
+    try:
+        architectures, signature = _READERS[format_](source, head)
+    except ContainerError:
+        architectures, signature = (), UNREADABLE.state
+    return HostFacts(format_, architectures, frozen, signature, host_bytes)
 
 
-def _identify_head(head: bytes) -> tuple[HostFormat, str | None]:
-    def number(offset: int, size: int) -> int:
-        return int.from_bytes(head[offset : offset + size], "little")
-
-    def platform(system: str, machines: dict[int, str], machine: int) -> str | None:
-        return f"{system}-{machines[machine]}" if machine in machines else None
-
-    if head[:4] == b"\x7fELF":
-        return HostFormat.ELF, platform("linux", _ELF_MACHINES, number(18, 2))
-    if head[:4] in (b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe"):
-        return HostFormat.MACHO, platform("darwin", _MACHO_CPUS, number(4, 4))
-    # A Java class file begins like a fat Mach-O; a version above 44 stands where a count is.
-    if (
-        head[:4] in (b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")
-        and int.from_bytes(head[4:8], "big") < 45
-    ):
-        return HostFormat.MACHO, None
-    if head[:2] == b"MZ":
-        pe = number(0x3C, 4)
-        if head[pe : pe + 4] == b"PE\0\0":
-            return HostFormat.PE, platform("windows", _PE_MACHINES, number(pe + 4, 2))
-    return HostFormat.OTHER, None
+def _elf(_source: ByteSource, head: bytes) -> tuple[tuple[str, ...], str]:
+    order: Literal["big", "little"] = "big" if head[5:6] == b"\2" else "little"
+    return (_named(_ELF_MACHINES, int.from_bytes(head[18:20], order)),), _NO_SIGNATURE
 
 
-def check_supported(host: Host, name: str) -> None:
-    """Refuse a host for which appending is not safe.
+def _pe(_source: ByteSource, head: bytes) -> tuple[tuple[str, ...], str]:
+    offset, _ = pe.optional_header(head)
+    start = offset - pe.COFF_BYTES
+    machine = int.from_bytes(head[start + 4 : start + 6], "little")
+    signature = "authenticode" if pe.certificates(head)[0] else _NO_SIGNATURE
+    return (_named(_PE_MACHINES, machine),), signature
 
-    Raises:
-        UnsupportedHostError: Mach-O, PE, or a PyInstaller program; with the reason.
-    """
-    reason = None
-    if host.format == HostFormat.MACHO:
-        reason = "bytes behind a Mach-O image break its code signature"
-    elif host.format == HostFormat.PE:
-        reason = "bytes behind a PE image break its certificate table"
-    elif host.frozen:
-        reason = "its loader would search the payload for its own archive at every start"
-    if reason is not None:
-        kind = "PyInstaller" if host.frozen else host.format.value
-        raise UnsupportedHostError(
-            f"{kind} hosts cannot take a payload yet: {reason}",
-            name,
-            "an ELF executable, or a file of no executable format",
-            kind,
-            "write the payload as a file of its own with `stigmer-pack pack`",
-        )
+
+def _macho(source: ByteSource, head: bytes) -> tuple[tuple[str, ...], str]:
+    architectures = tuple(
+        architecture(int.from_bytes(source.read_at(offset + 4, 4), "little"))
+        for offset, _, _ in macho.slices(head, source.size)
+    )
+    slice_ = macho.payload_slice(head, source.size)
+    commands = macho.read_commands(source, slice_, head)
+    for kind, place, size in macho.walk(commands):
+        if kind == LC_CODE_SIGNATURE and size >= LINKEDIT_DATA.size:
+            _, _, start, data_bytes = LINKEDIT_DATA.unpack_from(commands, place)
+            if start + data_bytes > slice_[1]:
+                return architectures, UNREADABLE.state
+            return architectures, read_signature(source, slice_[0] + start, data_bytes).state
+    return architectures, _NO_SIGNATURE
+
+
+def _other(_source: ByteSource, _head: bytes) -> tuple[tuple[str, ...], str]:
+    return (), _NO_SIGNATURE
+
+
+_READERS = {
+    hosts.ELF: _elf,
+    hosts.MACHO: _macho,
+    hosts.PE: _pe,
+    hosts.OTHER: _other,
+}
+
+
+def _named(names: dict[int, str], machine: int) -> str:
+    return names.get(machine, f"{machine:#x}")

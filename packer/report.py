@@ -7,16 +7,29 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from container.model import EntryKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from container.model import Component, Entry, Index
     from container.reader import PayloadReader
+    from packer.hosts import HostFacts
     from packer.writer import Written
 
 _KINDS = {kind: kind.name.lower() for kind in EntryKind}
 
 
-def describe(reader: PayloadReader, host_format: str) -> dict[str, Any]:
+def describe_host(host: HostFacts) -> dict[str, Any]:
+    """What ``inspect`` shows of a host; sizes in bytes."""
+    return {
+        "format": host.format,
+        "architectures": list(host.architectures),
+        "frozen": host.frozen,
+        "signature": host.signature,
+        "host_bytes": host.host_bytes,
+    }
+
+
+def describe(reader: PayloadReader, host: HostFacts) -> dict[str, Any]:
     """Everything that ``inspect`` shows; sizes in bytes, offsets from the start of the file.
 
     A file's stored bytes are its share of its frames', by plain size: frames compress as a whole.
@@ -27,14 +40,15 @@ def describe(reader: PayloadReader, host_format: str) -> dict[str, Any]:
         "file": {
             "path": reader.source.name,
             "bytes": reader.source.size,
-            "host_format": host_format,
-            "host_bytes": location.lead_offset,
+            "host_format": host.format,
+            "host_bytes": host.host_bytes,
             "payload_offset": location.payload_offset,
             "index_offset": location.index_offset,
             "index_bytes": location.footer.index_bytes,
             "footer_offset": location.footer_offset,
             "payload_bytes": location.payload_bytes,
         },
+        "host": describe_host(host),
         "format": f"{location.footer.major}.{location.footer.minor}",
         "version": index.metadata.version,
         "platform": index.metadata.platform,
@@ -63,7 +77,11 @@ def describe(reader: PayloadReader, host_format: str) -> dict[str, Any]:
 
 
 def describe_written(
-    output: Path, written: Written, file_bytes: int, host_bytes: int = 0
+    output: Path,
+    written: Written,
+    file_bytes: int,
+    host_bytes: int = 0,
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What ``embed`` and ``pack`` made; sizes in bytes."""
     index = written.payload_index
@@ -74,6 +92,7 @@ def describe_written(
         "payload_bytes": written.payload_bytes,
         "plain_bytes": index.plain_bytes,
         "stored_bytes": index.stored_bytes,
+        "warnings": list(warnings),
         "index_sha256": written.index_sha256.hex(),
         "components": {
             component.name: {

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from packer.report import Change
 
 
+_SUMMED = ("files", "modules", "plain_bytes", "stored_bytes")
+_LIGHT = 0.005
+"""A share of a component below which a package is not shown by itself."""
+
+
 def print_written(facts: dict[str, Any]) -> None:
     """What was packed, in one line."""
     click.echo(
@@ -26,10 +31,8 @@ def print_written(facts: dict[str, Any]) -> None:
 
 def print_facts(facts: dict[str, Any], *, files: bool) -> None:
     """What ``report.describe`` found."""
+    print_bare(facts)
     place = facts["file"]
-    click.echo(f"{place['path']}: {human_bytes(place['bytes'])}")
-    if place["host_bytes"]:
-        click.echo(f"  host      {place['host_format']}, {human_bytes(place['host_bytes'])}")
     click.echo(
         f"  payload   {human_bytes(place['payload_bytes'])} at offset {place['payload_offset']}; "
         f"index {human_bytes(place['index_bytes'])} at {place['index_offset']}; "
@@ -89,6 +92,54 @@ def print_facts(facts: dict[str, Any], *, files: bool) -> None:
                 for entry in component["entries"]
             ]
         )
+    if "weights" in facts:
+        click.echo()
+        _print_weights(facts["weights"])
+
+
+def print_bare(facts: dict[str, Any]) -> None:
+    """A host without a payload."""
+    place = facts["file"]
+    click.echo(f"{place['path']}: {human_bytes(place['bytes'])}")
+    print_host(facts["host"])
+
+
+def print_host(host: dict[str, Any]) -> None:
+    """What ``report.describe_host`` found, in one line; none of a payload alone."""
+    if not host["host_bytes"]:
+        return
+    told = [" ".join([host["format"], *host["architectures"]])]
+    if host["frozen"]:
+        told.append("frozen by PyInstaller")
+    if host["format"] in ("Mach-O", "PE"):
+        told.append(f"signature: {host['signature']}")
+    click.echo(f"  host      {', '.join(told)}, {human_bytes(host['host_bytes'])}")
+
+
+def _print_weights(weights: Sequence[dict[str, Any]]) -> None:
+    """Packages that make up nearly all of their component; what is left in one line."""
+    rows = [("component", "package", "files", "modules", "plain", "stored", "share")]
+    for name in dict.fromkeys(weight["component"] for weight in weights):
+        group = [weight for weight in weights if weight["component"] == name]
+        total = sum(weight["stored_bytes"] for weight in group)
+        shown = [weight for weight in group if weight["stored_bytes"] >= _LIGHT * total]
+        light = [weight for weight in group if weight not in shown]
+        if light:
+            sums = {key: sum(weight[key] for weight in light) for key in _SUMMED}
+            shown.append({"package": f"({len(light)} lighter ones)", **sums})
+        rows += [
+            (
+                name,
+                weight["package"],
+                str(weight["files"]),
+                str(weight["modules"]),
+                human_bytes(weight["plain_bytes"]),
+                human_bytes(weight["stored_bytes"]),
+                ratio(weight["stored_bytes"], total),
+            )
+            for weight in shown
+        ]
+    _print_table(rows)
 
 
 def print_changes(changes: Sequence[Change]) -> None:
@@ -116,7 +167,7 @@ def _frames_of(facts: dict[str, Any], component: dict[str, Any]) -> list[dict[st
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     """Columns of text; those that hold sizes are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    right = {"files", "plain", "stored", "ratio"}
+    right = {"files", "modules", "plain", "stored", "ratio", "share"}
     for row in rows:
         cells = [
             cell.rjust(width) if head in right else cell.ljust(width)

@@ -50,6 +50,7 @@ def write_payload(
     settings: Settings,
     lead_bytes: int = 0,
     progress: Callable[[int], object] = lambda _: None,
+    write_foreign: Callable[[int], int] = lambda _: 0,
 ) -> Written:
     """Write frames, index and footer where the stream stands.
 
@@ -59,6 +60,8 @@ def write_payload(
         settings: see ``Settings``.
         lead_bytes: zeros that the caller has written in front, for alignment.
         progress: called with the plain bytes of each frame that has been written.
+        write_foreign: called with the bytes from the first frame to the end of the index; writes
+            what the host needs in front of the footer, and returns how many bytes these are.
     Raises:
         SourceChangedError: a source differs from what was scanned.
         ContainerError: the plan breaks a rule of FORMAT.md.
@@ -91,20 +94,22 @@ def write_payload(
     invariants.check(index)
     data = codec.encode_index(index)
     _check_readable(data, index)
+    stream.write(codec.SKIPPABLE_HEADER.pack(magic.INDEX_SKIPPABLE_MAGIC, len(data)))
+    stream.write(data)
+    index_end = stored_offset + magic.SKIPPABLE_HEADER_BYTES + len(data)
+    behind_bytes = write_foreign(index_end) + magic.FOOTER_BYTES
     footer = Footer(
         magic.FORMAT_MAJOR,
         magic.FORMAT_MINOR,
         len(data),
-        len(data) + magic.FOOTER_BYTES,
-        stored_offset + magic.SKIPPABLE_HEADER_BYTES + len(data) + magic.FOOTER_BYTES,
+        len(data) + behind_bytes,
+        index_end + behind_bytes,
         lead_bytes,
         0,
         digest.xxh3_64(data),
     )
-    stream.write(codec.SKIPPABLE_HEADER.pack(magic.INDEX_SKIPPABLE_MAGIC, len(data)))
-    stream.write(data)
     stream.write(codec.encode_footer(footer))
-    return Written(index, hashlib.sha256(data).digest(), footer.payload_distance)
+    return Written(index, hashlib.sha256(data).digest(), index_end + magic.FOOTER_BYTES)
 
 
 def _compressed(

@@ -84,3 +84,23 @@ with open_payload(sys.argv[1]) as reader:
     reader.verify()
 """
     assert {"zstandard", "hashlib"} <= loaded_by(program, str(VECTOR))
+
+
+PRINTING = {"cli.py", "home_cli.py", "options.py", "progress.py"}
+
+
+def test_only_command_lines_print() -> None:
+    """The library tells what it does by events; whoever calls it decides what is shown."""
+    paths = [path for path in (REPOSITORY / "extractor").glob("*.py") if path.name not in PRINTING]
+    assert len(paths) > 10
+    for path in paths:
+        tree = ast.parse(path.read_text("utf-8"))
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        assert "print" not in names, path
+        assert "click" not in imported_packages(path.read_text("utf-8")), path
+
+
+def test_installing_without_an_older_version_lists_no_processes_and_parses_no_version() -> None:
+    loaded = loaded_by("import extractor.install, extractor.upkeep, extractor.examine")
+    assert "extractor.install" in loaded
+    assert loaded & {"psutil", "packaging", "ctypes", "click", "construct"} == set()

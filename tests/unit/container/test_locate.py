@@ -69,7 +69,7 @@ def test_of_a_payload_inside_a_payload_only_the_outer_one_is_found() -> None:
     assert reader.location.payload_offset == len(PAYLOAD)
 
 
-def test_only_the_footer_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_head_and_footer_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     source = MemorySource(HOST * 1000 + PAYLOAD)
     read = source.read_at
     reads: list[tuple[int, int]] = []
@@ -80,4 +80,4 @@ def test_only_the_footer_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(source, "read_at", read_at)
     locate(source)
-    assert reads == [(source.size - 64, 64)]
+    assert reads == [(0, 4096), (source.size - 64, 64)]

@@ -1,69 +1,97 @@
-"""Formats by their first bytes, written out as their specifications have them."""
+"""What a host is, told from its head, its tail and its signature."""
 
 import struct
 
 import pytest
 
-from container.errors import UnsupportedHostError
-from packer.hosts import Host, HostFormat, check_supported, identify
-from tests.support.payloads import MemorySource
+from container import hosts
+from container.locate import locate
+from packer.hosts import HostFacts, identify
+from tests.support.executables import (
+    AMD64,
+    CMS_SLOT,
+    ELF_ARM64,
+    archive,
+    elf,
+    fat,
+    macho,
+    pe,
+)
+from tests.support.payloads import MemorySource, directory_entry, seal, tree_index
 
-# ELF gABI chapter 4: e_ident, e_type, e_machine.
-ELF = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 2, 0x3E) + bytes(44)
-# mach-o/loader.h: magic, cputype.
-MACHO = struct.pack("<II", 0xFEEDFACF, 0x0100000C) + bytes(24)
-# mach-o/fat.h: magic and nfat_arch, big-endian.
-FAT = struct.pack(">II", 0xCAFEBABE, 2) + bytes(40)
-JAVA = struct.pack(">IHH", 0xCAFEBABE, 0, 52) + bytes(40)
-# The MS-DOS stub with e_lfanew at 0x3c, then the signature and the machine.
-PE = b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + struct.pack("<H", 0x8664) + bytes(40)
-COOKIE = b"MEI\x0c\x0b\x0a\x0b\x0e" + bytes(80)
+IDENTITY = {CMS_SLOT: struct.pack(">II", 0xFADE0B01, 400) + bytes(392)}
+NO_IDENTITY = {CMS_SLOT: struct.pack(">II", 0xFADE0B01, 8)}
+PAYLOAD = seal(tree_index([directory_entry("tree")]), b"")
+
+
+def told(data: bytes) -> tuple[str, tuple[str, ...], bool, str]:
+    facts = identify(MemorySource(data))
+    assert facts.host_bytes == len(data)
+    return facts[:4]
 
 
 @pytest.mark.parametrize(
-    ("data", "host"),
+    ("data", "facts"),
     [
-        (ELF, Host(HostFormat.ELF, "linux-amd64", frozen=False)),
-        (ELF[:18] + b"\xb7\0" + ELF[20:], Host(HostFormat.ELF, "linux-arm64", frozen=False)),
-        (ELF[:18] + b"\x03\0" + ELF[20:], Host(HostFormat.ELF, None, frozen=False)),
-        (b"\x7fELF", Host(HostFormat.ELF, None, frozen=False)),
-        (ELF + COOKIE, Host(HostFormat.ELF, "linux-amd64", frozen=True)),
-        (ELF + COOKIE + bytes(8000), Host(HostFormat.ELF, "linux-amd64", frozen=True)),
-        (ELF + COOKIE + bytes(9000), Host(HostFormat.ELF, "linux-amd64", frozen=False)),
-        (MACHO, Host(HostFormat.MACHO, "darwin-arm64", frozen=False)),
-        (b"\xce" + MACHO[1:4] + bytes(28), Host(HostFormat.MACHO, None, frozen=False)),
-        (FAT, Host(HostFormat.MACHO, None, frozen=False)),
-        (b"\xca\xfe\xba\xbf" + FAT[4:], Host(HostFormat.MACHO, None, frozen=False)),
-        (PE, Host(HostFormat.PE, "windows-amd64", frozen=False)),
-        (PE + COOKIE, Host(HostFormat.PE, "windows-amd64", frozen=True)),
-        (JAVA, Host(HostFormat.OTHER, None, frozen=False)),
-        (b"MZ" + bytes(100), Host(HostFormat.OTHER, None, frozen=False)),
-        (b"MZ", Host(HostFormat.OTHER, None, frozen=False)),
-        (b"#!/bin/sh\n", Host(HostFormat.OTHER, None, frozen=False)),
-        (b"#!/bin/sh\n" + COOKIE, Host(HostFormat.OTHER, None, frozen=False)),
-        (b"", Host(HostFormat.OTHER, None, frozen=False)),
+        (elf(), (hosts.ELF, ("amd64",), False, "none")),
+        (elf(machine=ELF_ARM64), (hosts.ELF, ("arm64",), False, "none")),
+        (elf(machine=3), (hosts.ELF, ("386",), False, "none")),
+        (elf(machine=0xF3), (hosts.ELF, ("0xf3",), False, "none")),
+        (elf(frozen=archive()), (hosts.ELF, ("amd64",), True, "none")),
+        (elf(frozen=archive()[-88:-80]), (hosts.ELF, ("amd64",), True, "none")),
+        (macho(), (hosts.MACHO, ("arm64",), False, "ad-hoc, linker-signed")),
+        (macho(flags=2), (hosts.MACHO, ("arm64",), False, "ad-hoc")),
+        (macho(flags=0, slots=NO_IDENTITY), (hosts.MACHO, ("arm64",), False, "ad-hoc")),
+        (macho(flags=0x10000, slots=IDENTITY), (hosts.MACHO, ("arm64",), False, "identity")),
+        (macho(cpu=AMD64, signed=False), (hosts.MACHO, ("amd64",), False, "none")),
+        (fat(macho(cpu=AMD64), macho(flags=2)), (hosts.MACHO, ("amd64", "arm64"), False, "ad-hoc")),
+        (macho()[:-1], (hosts.MACHO, ("arm64",), False, "unreadable")),
+        (fat(macho())[:-1], (hosts.MACHO, (), False, "unreadable")),
+        (pe(), (hosts.PE, ("amd64",), False, "none")),
+        (pe(machine=0xAA64, certificate=bytes(8)), (hosts.PE, ("arm64",), False, "authenticode")),
+        (pe(overlay=archive()), (hosts.PE, ("amd64",), True, "none")),
+        (b"#!/bin/sh\n" + archive(), (hosts.OTHER, (), False, "none")),
+        (b"", (hosts.OTHER, (), False, "none")),
+    ],
+)  # fmt: skip
+def test_facts(data: bytes, facts: tuple[str, tuple[str, ...], bool, str]) -> None:
+    assert told(data) == facts
+
+
+@pytest.mark.parametrize(
+    ("data", "platforms"),
+    [
+        (elf(machine=ELF_ARM64), ("linux-arm64",)),
+        (elf(machine=3), ()),
+        (fat(macho(cpu=AMD64), macho()), ("darwin-amd64", "darwin-arm64")),
+        (pe(), ("windows-amd64",)),
+        (b"#!/bin/sh\n", ()),
     ],
 )
-def test_a_format_is_known_by_its_head(data: bytes, host: Host) -> None:
-    assert identify(MemorySource(data)) == host
+def test_platforms(data: bytes, platforms: tuple[str, ...]) -> None:
+    assert identify(MemorySource(data)).platforms == platforms
 
 
-@pytest.mark.parametrize(
-    ("data", "kind"),
-    [(MACHO, "Mach-O"), (FAT, "Mach-O"), (PE, "PE"), (ELF + COOKIE, "PyInstaller")],
-)
-def test_hosts_for_which_appending_is_not_safe_are_refused_by_name(data: bytes, kind: str) -> None:
-    with pytest.raises(UnsupportedHostError, match=f"host: {kind} hosts cannot .* pack") as caught:
-        check_supported(identify(MemorySource(data)), "host")
-    assert caught.value.found == kind
+def test_of_a_packed_file_only_the_host_itself_is_looked_at() -> None:
+    """A payload can hold a frozen program, and its last bytes can be that one's."""
+    frames = archive()
+    index = tree_index([directory_entry("tree")])
+    data = elf() + seal(index, frames, lead_bytes=0)
+    source = MemorySource(data)
+    facts = identify(source, locate(source))
+    assert facts == HostFacts(hosts.ELF, ("amd64",), False, "none", len(elf()))
 
 
-@pytest.mark.parametrize("data", [ELF, JAVA, b"#!/bin/sh\n", b""])
-def test_other_hosts_are_taken(data: bytes) -> None:
-    check_supported(identify(MemorySource(data)), "host")
-
-
-def test_only_the_host_itself_is_looked_at() -> None:
-    source = MemorySource(ELF + bytes(50) + COOKIE)
-    assert identify(source).frozen
-    assert not identify(source, len(ELF)).frozen
+@pytest.mark.parametrize("cut", range(12, 60, 3))
+def test_a_signature_that_is_not_whole_is_unreadable(cut: int) -> None:
+    sound = macho()
+    start = sound.index(struct.pack(">I", 0xFADE0CC0))
+    damaged = bytearray(sound)
+    # Numbers so large that whatever they count leaves the signature.
+    damaged[start + cut - 8 : start + cut - 4] = b"\xff\xff\xff\xff"
+    assert identify(MemorySource(bytes(damaged))).signature in (
+        "unreadable",
+        "ad-hoc, linker-signed",
+        "ad-hoc",
+        "identity",
+    )
