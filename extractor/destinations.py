@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 from container.errors import NoSpaceError, NotWritableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from container.model import Entry
 
 
@@ -22,6 +24,9 @@ class Destination(Protocol):
 
     def create_file(self, entry: Entry) -> int:
         """A new file with its final mode; the descriptor is writable and readable."""
+
+    def open_file(self, entry: Entry) -> int:
+        """A file that is in its place already; the descriptor is readable."""
 
     def create_scratch(self) -> int:
         """A file without a name, gone when it is closed."""
@@ -53,10 +58,14 @@ class DirectoryDestination:
 
     Args:
         root: an existing, empty directory.
+        written: called with a descriptor, an offset and a size in bytes behind each write.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(
+        self, root: str, written: Callable[[int, int, int], object] = lambda *_: None
+    ) -> None:
         self._root = root
+        self._written = written
         self._prefix = os.path.join(root, "")
         self._scratch_numbers = count(1)
 
@@ -82,6 +91,14 @@ class DirectoryDestination:
             raise explained(error, path) from error
         return descriptor
 
+    def open_file(self, entry: Entry) -> int:
+        """See ``Destination``."""
+        path = self._prefix + entry.path
+        try:
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC | _NOFOLLOW)
+        except OSError as error:
+            raise explained(error, path) from error
+
     def create_scratch(self) -> int:
         """See ``Destination``."""
         path = f"{self._prefix}.scratch-{next(self._scratch_numbers)}"
@@ -99,6 +116,7 @@ class DirectoryDestination:
             # A short count is legal: a signal, a full disk, or the 2 GiB bound of one call.
             while written < len(plain):
                 written += os.pwrite(descriptor, plain[written:], offset + written)
+            self._written(descriptor, offset, written)
         except OSError as error:
             raise explained(error, self._root) from error
 
@@ -138,7 +156,8 @@ class DirectoryDestination:
             raise explained(error, path) from error
 
 
-_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | _NOFOLLOW
 
 
 def explained(error: OSError, path: str) -> Exception:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from extractor.plan import Plan
+
 
 class Waiting(NamedTuple):
     """Another process is installing into the same home; this one waits for it."""
@@ -14,23 +16,62 @@ class Waiting(NamedTuple):
     home: str
 
 
+class Share(NamedTuple):
+    """What of one component is about to be extracted."""
+
+    name: str
+    version: str
+    plain_bytes: int
+    """0 where all of it is there already."""
+
+
 class Started(NamedTuple):
     """Files are about to be written."""
 
-    component_names: tuple[str, ...]
+    components: tuple[Share, ...]
     plain_bytes: int
 
 
 class Advanced(NamedTuple):
-    """So many more plain bytes of files are written and verified."""
+    """So many more plain bytes of a component's files are written and verified."""
 
+    component: str
     plain_bytes: int
 
 
-Event = Waiting | Started | Advanced
+class Durable(NamedTuple):
+    """All files are written, and would survive a loss of power."""
+
+
+class Removed(NamedTuple):
+    """An old version is removed, or the remains of an attempt that was killed."""
+
+    path: str
+
+
+class Kept(NamedTuple):
+    """Something that should be removed stays."""
+
+    path: str
+    reason: str
+
+
+Event = Waiting | Started | Advanced | Durable | Removed | Kept
 
 if TYPE_CHECKING:
     Listener = Callable[[Event], object]
+
+
+def started(plan: Plan) -> Started:
+    """What a plan will write."""
+    shares = dict.fromkeys((component.name for component in plan.components), 0)
+    for file in plan.files:
+        if not file.scratch:
+            shares[file.component] += file.plain_bytes * len(file.entries)
+    return Started(
+        tuple(Share(row.name, row.version, shares[row.name]) for row in plan.components),
+        plan.plain_bytes,
+    )
 
 
 def ignore(event: Event) -> None:

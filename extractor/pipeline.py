@@ -51,7 +51,8 @@ class Extraction:
         plan: what to write.
         destination: where to; empty so far.
         jobs: workers, > 0; the calling thread is one of them.
-        progress: called with the plain bytes just written, by one worker at a time.
+        progress: called with a component's name and its plain bytes just written, by one worker
+            at a time.
     Memory: for each worker one frame, plain and stored, and at most one reference.
     """
 
@@ -61,7 +62,7 @@ class Extraction:
         plan: Plan,
         destination: Destination,
         jobs: int,
-        progress: Callable[[int], object] = lambda _: None,
+        progress: Callable[[str, int], object] = lambda _component, _bytes: None,
     ) -> None:
         self._reader = reader
         self._plan = plan
@@ -76,7 +77,7 @@ class Extraction:
         self._running = 0
 
     def run(self) -> None:
-        """Write everything.
+        """Write everything into directories that ``make_directories`` has made.
 
         Raises:
             IntegrityError: a frame or file differs from its digest.
@@ -87,11 +88,15 @@ class Extraction:
         What was written before an error stays where it is: the caller removes the directory.
         """
         plan, destination = self._plan, self._destination
-        for entry in plan.directories:
-            destination.make_directory(entry)
         for entry in plan.empty_files:
             destination.close_file(destination.create_file(entry))
             check_file(entry, EMPTY_XXH3_128, self._reader.source.name)
+        for extent, number in plan.ready:
+            descriptor = destination.open_file(self._reader.index.entries[number])
+            try:
+                self._references.offer(extent, descriptor, self._changed)
+            finally:
+                destination.close_file(descriptor)
         self._run_workers()
         for entry in plan.symlinks:
             destination.make_symlink(entry)
@@ -277,7 +282,17 @@ class Extraction:
     def _progress_by(self, file: FilePlan, plain_bytes: int) -> None:
         if not file.scratch:
             with self._changed:
-                self._progress(plain_bytes)
+                self._progress(file.component, plain_bytes)
+
+
+def make_directories(plan: Plan, destination: Destination) -> None:
+    """Create all directories of a plan, open to their owner until the extraction ends.
+
+    Raises:
+        NoSpaceError, NotWritableError, OSError: the destination refuses.
+    """
+    for entry in plan.directories:
+        destination.make_directory(entry)
 
 
 # Of all references in use at once, where there is more than one.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from container.model import EntryKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from container.model import Component, Entry, Index
 
@@ -33,12 +33,12 @@ class FrameTask(NamedTuple):
 
 
 class FilePlan(NamedTuple):
-    """One extent: the files that receive it, and the run of tasks that fill them."""
+    """One extent: the files that receive it."""
 
     entries: tuple[Entry, ...]
     plain_bytes: int
-    first_task: int
-    last_task: int
+    component: str
+    """Name of the component that they belong to."""
     scratch: bool
     """Needed as a reference only: decoded, not written."""
 
@@ -53,6 +53,8 @@ class Plan(NamedTuple):
     tasks: tuple[FrameTask, ...]
     symlinks: tuple[Entry, ...]
     hardlinks: tuple[Entry, ...]
+    ready: tuple[tuple[int, int], ...]
+    """Extents that frames need as references, and the number of an entry that is there already."""
     plain_bytes: int
     """Of all files to be written, each as often as it is written."""
     largest_frame_bytes: int
@@ -74,7 +76,7 @@ def select(index: Index, component_names: Sequence[str]) -> tuple[Component, ...
     )
 
 
-def make_plan(index: Index, components: Sequence[Component]) -> Plan:
+def make_plan(index: Index, components: Sequence[Component], present: Collection[int] = ()) -> Plan:
     """Lay out the extraction of some components.
 
     A component whose frames use a file of one that is not extracted gets that file as scratch.
@@ -82,48 +84,53 @@ def make_plan(index: Index, components: Sequence[Component]) -> Plan:
     Args:
         index: of the payload.
         components: some of its components, in payload order.
+        present: numbers of entries of kind FILE that have their places already.
     """
-    extents = {
-        extent.content_offset: extent.entries
-        for component in components
-        for extent in index.extents_of(component)
-    }
-    written = set(extents)
+    extents: dict[int, tuple[int, ...]] = {}
+    existing: dict[int, int] = {}
     for component in components:
-        for frame in index.frames_of(component):
-            if frame.reference is not None:
-                offset = index.entries[frame.reference].content_offset
-                extents.setdefault(offset, (frame.reference,))
+        for extent in index.extents_of(component):
+            missing = tuple(number for number in extent.entries if number not in present)
+            if missing:
+                extents[extent.content_offset] = missing
+            if len(missing) < len(extent.entries):
+                there = next(number for number in extent.entries if number in present)
+                existing[extent.content_offset] = there
+    written = set(extents)
+    ready = set()
+    for offset in sorted(written):
+        for number in index.frames_under(index.entries[extents[offset][0]]):
+            reference = index.frames[number].reference
+            if reference is None:
+                continue
+            reference_offset = index.entries[reference].content_offset
+            if reference_offset in existing and reference_offset not in written:
+                ready.add(reference_offset)
+            else:
+                extents.setdefault(reference_offset, (reference,))
     files: list[FilePlan] = []
     parts: dict[int, list[Part]] = {}
     extent_of: dict[int, int] = {}
     for offset in sorted(extents):
         entries = tuple(index.entries[number] for number in extents[offset])
         extent_of[offset] = len(files)
-        frames = index.frames_under(entries[0])
-        for number in frames:
+        for number in index.frames_under(entries[0]):
             frame = index.frames[number]
             start = max(offset, frame.content_offset)
             end = min(offset + entries[0].plain_bytes, frame.content_offset + frame.plain_bytes)
             parts.setdefault(number, []).append(
                 Part(len(files), start - frame.content_offset, start - offset, end - start)
             )
-        files.append(
-            FilePlan(
-                entries,
-                entries[0].plain_bytes,
-                frames[0],
-                frames[-1],
-                offset not in written,
-            )
-        )
+        owner = index.components[index.owner(extents[offset][0])].name
+        files.append(FilePlan(entries, entries[0].plain_bytes, owner, offset not in written))
+    for offset in sorted(ready):
+        extent_of[offset] = len(extent_of)
     tasks = []
     for number in sorted(parts):
         reference = index.frames[number].reference
         if reference is not None:
             reference = extent_of[index.entries[reference].content_offset]
         tasks.append(FrameTask(number, tuple(parts[number]), reference))
-    task_of = {task.number: position for position, task in enumerate(tasks)}
     entries_by_kind: dict[int, list[Entry]] = {kind: [] for kind in EntryKind}
     for component in components:
         for entry in index.entries_of(component):
@@ -132,14 +139,13 @@ def make_plan(index: Index, components: Sequence[Component]) -> Plan:
         tuple(components),
         tuple(entries_by_kind[EntryKind.DIRECTORY]),
         tuple(entry for entry in entries_by_kind[EntryKind.FILE] if not entry.plain_bytes),
-        tuple(
-            file._replace(first_task=task_of[file.first_task], last_task=task_of[file.last_task])
-            for file in files
-        ),
+        tuple(files),
         tuple(tasks),
         tuple(entries_by_kind[EntryKind.SYMLINK]),
         tuple(entries_by_kind[EntryKind.HARDLINK]),
-        sum(component.plain_bytes for component in components),
+        tuple((extent_of[offset], existing[offset]) for offset in sorted(ready)),
+        sum(component.plain_bytes for component in components)
+        - sum(index.entries[number].plain_bytes for number in present),
         max((index.frames[task.number].plain_bytes for task in tasks), default=0),
         max((index.frames[task.number].stored_bytes for task in tasks), default=0),
     )

@@ -1,42 +1,124 @@
-"""Show an extraction's events: a bar on a terminal, plain lines otherwise."""
+"""Show an extraction's events: a bar on a terminal, a line a component otherwise, or JSON."""
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import click
 
 from container.units import human_bytes
-from extractor.events import Started, Waiting
+from extractor.events import Advanced, Durable, Kept, Removed, Started, Waiting
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
-    from extractor.events import Event
+    from extractor.events import Event, Listener
+
+STYLES = ("auto", "bar", "lines", "json", "none")
+
+# A terminal is redrawn at most so often: more is flicker, and costs time.
+_REDRAWS = 100
+# With the longest numbers, and a name of so many letters, a line stays within 80 columns.
+_BAR_WIDTH = 20
+_NAME_WIDTH = 17
 
 
 class EventPrinter:
-    """A listener that writes to standard error."""
+    """A listener that writes to standard error.
 
-    def __init__(self) -> None:
+    Args:
+        style: one of ``STYLES``; ``auto`` is a bar where a terminal can show one, else lines.
+    """
+
+    def __init__(self, style: str = "auto") -> None:
+        if style == "auto":
+            capable = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+            style = "bar" if capable else "lines"
+        self._show: Listener = {
+            "bar": self._show_bar,
+            "lines": self._show_line,
+            "json": self._show_json,
+            "none": lambda _: None,
+        }[style]
         self._bar: ProgressBar[int] | None = None
+        self._done_bytes = 0
+        self._component = ""
+        self._began_ns = 0
+        self._left_bytes: dict[str, int] = {}
+        self._labels: dict[str, str] = {}
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
+        self._show(event)
+
+    def _show_bar(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._began_ns = time.monotonic_ns()
+            self._bar = click.progressbar(
+                length=event.plain_bytes,
+                label="installing",
+                file=sys.stderr,
+                width=_BAR_WIDTH,
+                show_eta=False,
+                item_show_func=lambda _: self._describe(),
+                update_min_steps=max(1, event.plain_bytes // _REDRAWS),
+            )
+            self._bar.__enter__()
+        elif isinstance(event, Advanced) and self._bar is not None:
+            self._done_bytes += event.plain_bytes
+            self._component = event.component
+            self._bar.update(event.plain_bytes)
+        else:
+            # What follows the extraction stands on lines of its own.
+            self.end()
+            self._show_message(event)
+
+    def _describe(self) -> str:
+        """Bytes, rate and component, as the bar shows them at its end."""
+        seconds = (time.monotonic_ns() - self._began_ns) / 1e9
+        rate = human_bytes(self._done_bytes / seconds) if seconds else "-"
+        return f"{human_bytes(self._done_bytes)} {rate}/s {self._component[:_NAME_WIDTH]}"
+
+    def _show_line(self, event: Event) -> None:
+        if isinstance(event, Started):
+            click.echo(f"installing {human_bytes(event.plain_bytes)}", err=True)
+            for share in event.components:
+                self._left_bytes[share.name] = share.plain_bytes
+                self._labels[share.name] = f"{share.name} {share.version}"
+                if not share.plain_bytes:
+                    click.echo(f"{self._labels[share.name]}: unchanged", err=True)
+        elif isinstance(event, Advanced):
+            self._done_bytes += event.plain_bytes
+            self._left_bytes[event.component] -= event.plain_bytes
+            if not self._left_bytes[event.component]:
+                click.echo(f"{self._labels[event.component]}: extracted", err=True)
+        else:
+            self._show_message(event)
+
+    def _show_message(self, event: Event) -> None:
         if isinstance(event, Waiting):
             click.echo(f"waiting for another installation into {event.home}", err=True)
-        elif isinstance(event, Started):
-            label = f"extracting {human_bytes(event.plain_bytes)}"
-            if sys.stderr.isatty():
-                self._bar = click.progressbar(
-                    length=event.plain_bytes, label=label, file=sys.stderr, width=30
-                )
-                self._bar.__enter__()
-            else:
-                click.echo(f"{label}: {', '.join(event.component_names)}", err=True)
-        elif self._bar is not None:
-            self._bar.update(event.plain_bytes)
+        elif isinstance(event, Kept):
+            click.echo(f"warning: {event.path} stays: {event.reason}", err=True)
+
+    def _show_json(self, event: Event) -> None:
+        import json
+
+        names = {
+            Waiting: "waiting",
+            Started: "started",
+            Advanced: "advanced",
+            Durable: "durable",
+            Removed: "removed",
+            Kept: "kept",
+        }
+        facts = event._asdict()
+        if isinstance(event, Started):
+            facts["components"] = [share._asdict() for share in event.components]
+        click.echo(json.dumps({"event": names[type(event)]} | facts), err=True)
 
     def end(self) -> None:
         """Leave the bar's line; to be called whatever happened."""

@@ -7,10 +7,13 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from extractor import events
 from extractor.destinations import explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from extractor.events import Listener
 
 
 @contextmanager
@@ -73,6 +76,21 @@ def remove(path: str) -> None:
     for name in os.listdir(path):
         remove(os.path.join(path, name))
     os.rmdir(path)
+
+
+def sweep(directory: str, listener: Listener) -> None:
+    """Remove what killed attempts have left; the caller holds the lock.
+
+    What cannot be removed stays and is told: it is in nobody's way.
+    """
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        try:
+            remove(path)
+        except OSError as error:
+            listener(events.Kept(path, error.strerror or str(error)))
+        else:
+            listener(events.Removed(path))
 
 
 def move(source: str, target: str) -> None:

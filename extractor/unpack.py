@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from container.errors import TargetExistsError
 from extractor import events
 from extractor.destinations import DirectoryDestination
-from extractor.pipeline import Extraction
+from extractor.pipeline import Extraction, make_directories
 from extractor.plan import make_plan, select
 from extractor.staging import made, move, staged
 
@@ -49,13 +49,15 @@ def unpack(
         _refuse_existing(os.path.join(target, root))
     plan = make_plan(reader.index, components)
     with made(target), staged(target, ".stigmer-unpack-") as stage:
-        listener(events.Started(tuple(row.name for row in components), plan.plain_bytes))
+        listener(events.started(plan))
+        destination = DirectoryDestination(stage)
+        make_directories(plan, destination)
         Extraction(
             reader,
             plan,
-            DirectoryDestination(stage),
+            destination,
             jobs,
-            lambda plain_bytes: listener(events.Advanced(plain_bytes)),
+            lambda *advanced: listener(events.Advanced(*advanced)),
         ).run()
         for root in roots:
             _refuse_existing(os.path.join(target, root))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from extractor.install import this_platform
+from extractor.preflight import this_platform
 from tests.support import commands
 from tests.support.samples import product, write_payload
 from tests.support.trees import Directory, File, Symlink, write_tree

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from extractor.install import this_platform
+from extractor.preflight import this_platform
 from tests.support import commands
 
 if TYPE_CHECKING:

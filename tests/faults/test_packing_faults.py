@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from container.errors import SourceChangedError
-from packer import embed as embedding
 from packer import sources
-from packer.embed import embed, strip, write_alone
+from packer.embed import embed, publish, strip, write_alone
 from packer.packing import prepare
 from packer.plan import Plan
 from packer.sources import ComponentSource, SourceFile
@@ -80,7 +79,7 @@ def count_writes(monkeypatch: pytest.MonkeyPatch, at: int | None, error: BaseExc
     monkeypatch.setattr(FaultyFile, "fails_at", at)
     monkeypatch.setattr(FaultyFile, "error", error)
     monkeypatch.setattr(
-        embedding,
+        publish,
         "open",
         lambda descriptor, _mode: io.BufferedRandom(FaultyFile(descriptor, "w+b"), 64),
         raising=False,

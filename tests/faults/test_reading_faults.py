@@ -137,7 +137,9 @@ def test_every_read_may_fail(
     assert reads > 20
     place = tmp_path / "payload"
     before = open_descriptors()
-    for number in range(reads):
+    # The first read asks for the format of a host, of which a payload alone has none: other bytes
+    # there say the same.
+    for number in range(1 if fault is rot else 0, reads):
         place.write_bytes(payload)
         target = tmp_path / f"target-{number}"
         with monkeypatch.context() as patch:

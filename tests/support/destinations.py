@@ -64,6 +64,15 @@ class MemoryDestination:
         self.modes[entry.path] = entry.mode
         return self._open(entry.path)
 
+    def open_file(self, entry: Entry) -> int:
+        """See ``Destination``; the file is one of ``contents`` that a test has put there."""
+        self._begin("open_file", entry.path)
+        assert entry.path in self.contents
+        with self._lock:
+            self._next += 1
+            self.open_paths[self._next] = entry.path
+            return self._next
+
     def create_scratch(self) -> int:
         """See ``Destination``."""
         with self._lock:

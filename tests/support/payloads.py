@@ -30,7 +30,7 @@ from container.reader import PayloadReader
 from container.sections import INDEX_HEADER, SECTION
 from extractor import plan as extraction_plan
 from extractor.destinations import DirectoryDestination
-from extractor.pipeline import Extraction
+from extractor.pipeline import Extraction, make_directories
 from packer.compress import Compressor
 from packer.packing import prepare
 from packer.sources import ComponentSource
@@ -137,7 +137,9 @@ def extract(reader: PayloadReader, target: Path, jobs: int = 1, names: Sequence[
     """Write components into ``target``, which is made."""
     target.mkdir()
     plan = extraction_plan.make_plan(reader.index, extraction_plan.select(reader.index, names))
-    Extraction(reader, plan, DirectoryDestination(str(target)), jobs).run()
+    destination = DirectoryDestination(str(target))
+    make_directories(plan, destination)
+    Extraction(reader, plan, destination, jobs).run()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from container.reader import open_payload
-from extractor.install import this_platform
+from extractor.preflight import this_platform
 from packer.packing import prepare
 from packer.writer import Settings
 from tests.support.payloads import pack_plan, write_components

@@ -315,3 +315,52 @@ def test_the_texts_say_what_to_do() -> None:
         "/home/x: cannot be written to: Read-only file system; "
         "choose another directory, or make this one yours"
     )
+
+
+def test_a_file_that_is_there_is_opened_for_reading_only(
+    destination: DirectoryDestination, root: Path
+) -> None:
+    (root / "there").write_bytes(b"content")
+    descriptor = destination.open_file(file_entry("there"))
+    try:
+        assert os.pread(descriptor, 20, 0) == b"content"
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.pwrite(descriptor, b"x", 0)
+        assert not os.get_inheritable(descriptor)
+    finally:
+        destination.close_file(descriptor)
+
+
+@pytest.mark.parametrize("target", ["there", "nowhere"])
+def test_no_link_is_opened_in_place_of_a_file(
+    destination: DirectoryDestination, root: Path, target: str
+) -> None:
+    (root / "there").write_bytes(b"content")
+    (root / "link").symlink_to(target)
+    with pytest.raises(OSError, match="symbolic links") as caught:
+        destination.open_file(file_entry("link"))
+    assert caught.value.filename == str(root / "link")
+
+
+def test_each_written_range_is_told_whole(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int, int]] = []
+    destination = DirectoryDestination(str(root), lambda *written: told.append(written))
+    pwrite = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: pwrite(fd, data[:3], at))
+    descriptor = destination.create_file(file_entry("file"))
+    destination.write(descriptor, memoryview(b"content"), 4)
+    destination.close_file(descriptor)
+    assert told == [(descriptor, 4, 7)]
+    assert (root / "file").read_bytes() == bytes(4) + b"content"
+
+
+def test_a_listener_of_writes_that_fails_is_told_with_a_path(root: Path) -> None:
+    def fail(_descriptor: int, _offset: int, _size: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    destination = DirectoryDestination(str(root), fail)
+    descriptor = destination.create_file(file_entry("file"))
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        destination.write(descriptor, memoryview(b"content"), 0)
+    assert caught.value.filename == str(root)
+    destination.close_file(descriptor)

@@ -15,7 +15,7 @@ from container.errors import IntegrityError, NoSpaceError
 from container.frames import FrameDecoder
 from container.reader import PayloadReader
 from extractor import pipeline
-from extractor.pipeline import Extraction
+from extractor.pipeline import Extraction, make_directories
 from extractor.plan import make_plan, select
 from tests.support import watchdog
 from tests.support.destinations import SCRATCH, MemoryDestination
@@ -58,12 +58,18 @@ def extract(
     destination: MemoryDestination,
     jobs: int,
     names: Sequence[str] = (),
-    progress: Callable[[int], object] = lambda _: None,
+    progress: Callable[[str, int], object] = lambda _component, _bytes: None,
     plan: Plan | None = None,
 ) -> BaseException | None:
     """Run to the end, well or not; no worker and no open file may be left in either case."""
-    extraction = Extraction(reader, plan or planned(reader, names), destination, jobs, progress)
-    error = watchdog.ends(extraction.run)
+    plan = plan or planned(reader, names)
+    extraction = Extraction(reader, plan, destination, jobs, progress)
+
+    def run() -> None:
+        make_directories(plan, destination)
+        extraction.run()
+
+    error = watchdog.ends(run)
     assert workers() == []
     assert destination.open_paths == {}
     return error
@@ -198,7 +204,12 @@ def test_one_content_goes_to_all_files_that_have_it_also_over_several_frames(
     tree: dict[str, Node] = {"a": File(big), "b": File(big, 0o600), "c": File(big, 0o755)}
     destination = MemoryDestination()
     done: list[int] = []
-    assert extract(reader_of(tmp_path, {"tree": tree}), destination, 2, (), done.append) is None
+
+    def progress(component: str, plain_bytes: int) -> None:
+        assert component == "tree"
+        done.append(plain_bytes)
+
+    assert extract(reader_of(tmp_path, {"tree": tree}), destination, 2, (), progress) is None
     assert destination.contents == dict.fromkeys(("tree/a", "tree/b", "tree/c"), big)
     assert sum(done) == 3 * len(big)
 
@@ -209,9 +220,10 @@ def test_progress_counts_each_written_byte_once_and_no_scratch(tmp_path: Path, j
     busy = threading.Lock()
     done = []
 
-    def progress(plain_bytes: int) -> None:
+    def progress(component: str, plain_bytes: int) -> None:
         # A listener prints: two workers at once would garble its line.
         assert busy.acquire(blocking=False)
+        assert component == "program-1"
         done.append(plain_bytes)
         busy.release()
 
@@ -547,7 +559,7 @@ def test_a_listener_that_fails_stops_the_extraction(tmp_path: Path, jobs: int, s
     fault = BrokenPipeError(errno.EPIPE, "Broken pipe")
     left = [size]
 
-    def progress(plain_bytes: int) -> None:
+    def progress(_component: str, plain_bytes: int) -> None:
         left[0] -= plain_bytes
         if not left[0]:
             raise fault
@@ -590,3 +602,37 @@ def test_an_interrupt_waits_for_the_workers_whose_files_are_about_to_be_removed(
     finally:
         left.set()
         signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_reference_that_is_in_its_place_is_read_from_there(
+    tmp_path: Path, jobs: int, whole: bool
+) -> None:
+    components = files(2, 2500)
+    reader = reader_of(tmp_path, components, {"program-1": "program-0"})
+    plan = make_plan(reader.index, select(reader.index, ()), {0})
+    destination = MemoryDestination()
+    destination.contents["program-0"] = bytearray(program(0, 2500) if whole else bytes(2500))
+    error = extract(reader, destination, jobs, plan=plan)
+    # Nothing looks at its contents before they are used: a wrong one shows in what is made of it.
+    assert isinstance(error, IntegrityError) == (not whole)
+    assert destination.mapped[0] == "program-0"
+    assert ("create_file", "program-0") not in destination.calls
+    assert ("write", "program-0@0") not in destination.calls
+    if whole:
+        assert destination.contents == expected_contents(components)
+
+
+def test_a_reference_that_cannot_be_opened_ends_the_extraction(tmp_path: Path) -> None:
+    fault = PermissionError(errno.EACCES, "Permission denied")
+
+    def fail(call: str, _path: str) -> None:
+        if call == "open_file":
+            raise fault
+
+    reader = reader_of(tmp_path, files(2, 2500), {"program-1": "program-0"})
+    plan = make_plan(reader.index, select(reader.index, ()), {0})
+    destination = MemoryDestination(fail)
+    assert extract(reader, destination, 2, plan=plan) is fault
+    assert destination.contents == {}

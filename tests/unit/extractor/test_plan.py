@@ -14,6 +14,7 @@ from tests.support.samples import FRAME_BYTES, akin, noise, plan_of, product, se
 from tests.support.trees import File
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from container.model import Index
@@ -35,8 +36,10 @@ def index_of(
     return PayloadReader(MemorySource(pack_plan(plan, settings()))).index
 
 
-def planned(index: Index, *names: str) -> Plan:
-    return make_plan(index, select(index, names))
+def planned(index: Index, *names: str, present: Sequence[str] = ()) -> Plan:
+    numbers = {number for number, entry in enumerate(index.entries) if entry.path in present}
+    assert len(numbers) == len(present)
+    return make_plan(index, select(index, names), numbers)
 
 
 def test_all_components_are_taken_where_none_is_named_and_in_payload_order(tmp_path: Path) -> None:
@@ -94,16 +97,11 @@ def test_the_parts_of_a_file_tile_it_and_the_parts_of_a_frame_tile_the_frame(
             ends[part.extent] += part.size
         assert position == index.frames[task.number].plain_bytes
     assert ends == [file.plain_bytes for file in plan.files]
-    spans = [file.last_task - file.first_task for file in plan.files]
     # Otherwise nothing was cut, and this test saw nothing.
-    assert max(spans) >= 5000 // FRAME_BYTES
-    for number, file in enumerate(plan.files):
-        fillers = [
-            position
-            for position, task in enumerate(plan.tasks)
-            if number in [part.extent for part in task.parts]
-        ]
-        assert fillers == list(range(file.first_task, file.last_task + 1))
+    assert len([part for task in plan.tasks for part in task.parts]) > len(plan.files)
+    assert len(plan.tasks) > 5000 // FRAME_BYTES
+    assert [task.number for task in plan.tasks] == list(range(len(index.frames)))
+    assert [file.component for file in plan.files] == ["server"] + ["runner"] * 4
     assert plan.largest_frame_bytes == max(frame.plain_bytes for frame in index.frames)
 
 
@@ -122,7 +120,7 @@ def test_only_the_frames_of_the_selected_components_are_read(tmp_path: Path) -> 
     index = index_of(tmp_path, PROGRAMS)
     plan = planned(index, "two")
     assert [task.number for task in plan.tasks] == [1]
-    assert [(file.first_task, file.last_task) for file in plan.files] == [(0, 0)]
+    assert [file.component for file in plan.files] == ["two"]
     assert plan.plain_bytes == 700
 
 
@@ -132,6 +130,7 @@ def test_a_reference_from_a_component_that_is_not_wanted_becomes_scratch(tmp_pat
     assert [[entry.path for entry in file.entries] for file in plan.files] == [["one"], ["two"]]
     assert [file.scratch for file in plan.files] == [True, False]
     assert [task.reference for task in plan.tasks] == [None, 0]
+    assert plan.ready == ()
     # Scratch is no file of the user's: it is not part of the sum.
     assert plan.plain_bytes == 700
     assert [component.name for component in plan.components] == ["two"]
@@ -177,3 +176,68 @@ def test_an_empty_selection_of_frames_is_a_plan_too(tmp_path: Path) -> None:
     plan = planned(index_of(tmp_path, {"hollow": {"empty": File(b"")}}))
     assert (plan.tasks, plan.files, plan.largest_frame_bytes) == ((), (), 0)
     assert [entry.path for entry in plan.empty_files] == ["hollow/empty"]
+
+
+def test_what_is_there_is_not_written_and_its_frames_are_not_read(tmp_path: Path) -> None:
+    index = index_of(tmp_path, product())
+    plan = planned(index, present=["server", "runner/data/small"])
+    written = {entry.path for file in plan.files for entry in file.entries}
+    assert written == {
+        "runner/alias",
+        "runner/closed/inside",
+        "runner/lib/first.so",
+        "runner/lib/same.so",
+    }
+    server = index.entries[0]
+    under = set(index.frames_under(server))
+    assert under
+    assert under.isdisjoint(task.number for task in plan.tasks)
+    assert plan.plain_bytes == index.plain_bytes - 5000 - len(b"small")
+    # Links, directories and empty files cost nothing, and are made every time.
+    assert len(plan.directories) == 5
+    assert [entry.path for entry in plan.empty_files] == ["runner/data/empty"]
+    assert [entry.path for entry in plan.hardlinks] == ["runner/runner"]
+
+
+def test_of_two_files_of_one_content_only_the_missing_one_is_written(tmp_path: Path) -> None:
+    index = index_of(tmp_path, product())
+    plan = planned(index, present=["runner/lib/first.so"])
+    (file,) = [file for file in plan.files if file.plain_bytes == 1500]
+    assert [entry.path for entry in file.entries] == ["runner/lib/same.so"]
+    assert plan.plain_bytes == index.plain_bytes - 1500
+
+
+def test_a_reference_that_is_there_is_opened_not_decoded(tmp_path: Path) -> None:
+    index = index_of(tmp_path, PROGRAMS, {"two": "one"})
+    plan = planned(index, present=["one"])
+    assert [[entry.path for entry in file.entries] for file in plan.files] == [["two"]]
+    assert [(task.number, task.reference) for task in plan.tasks] == [(1, 1)]
+    # Its number comes behind those of the files that are written.
+    assert [(extent, index.entries[number].path) for extent, number in plan.ready] == [(1, "one")]
+
+
+def test_a_reference_that_is_there_under_another_name_is_decoded_for_the_missing_one_alone(
+    tmp_path: Path,
+) -> None:
+    components: dict[str, File | dict[str, Node]] = {
+        "base": {"a": File(noise(3, 600)), "b": File(noise(3, 600))},
+        "later": {"c": File(akin(noise(3, 600), 5, 2000))},
+    }
+    index = index_of(tmp_path, components, {"later/c": "base/b"})
+    plan = planned(index, present=["base/a", "base/b"])
+    assert [index.entries[number].path for _, number in plan.ready] == ["base/a"]
+    # One of the two is missing: it is written, and is the reference itself.
+    plan = planned(index, present=["base/a"])
+    assert [[entry.path for entry in file.entries] for file in plan.files] == [
+        ["base/b"],
+        ["later/c"],
+    ]
+    assert plan.ready == ()
+    assert [task.reference for task in plan.tasks] == [None, 0, 0]
+
+
+def test_a_reference_that_no_missing_file_needs_is_left_alone(tmp_path: Path) -> None:
+    index = index_of(tmp_path, PROGRAMS, {"two": "one"})
+    plan = planned(index, present=["one", "two"])
+    assert (plan.files, plan.tasks, plan.ready, plan.plain_bytes) == ((), (), (), 0)
+    assert (plan.largest_frame_bytes, plan.largest_stored_bytes) == (0, 0)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from container.errors import NoSpaceError, NotWritableError
-from extractor.staging import made, move, remove, staged
+from extractor import events
+from extractor.staging import made, move, remove, staged, sweep
 from tests.support.samples import look
 from tests.support.trees import Directory, File, Symlink, write_tree
 
@@ -195,3 +196,28 @@ def test_a_move_that_fails_is_told(
     monkeypatch.setattr(os, "rename", refuse)
     with pytest.raises(kind, match="target"):
         move(str(tmp_path / "source"), str(tmp_path / "target"))
+
+
+def test_sweeping_tells_what_it_removes_and_what_it_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an attempt that was started with sudo: what root has left stays, and is named."""
+    for name in ("mine", "theirs", "yours"):
+        write_tree(tmp_path / name, {"inner/file": File(b"x")})
+    unlink = os.unlink
+
+    def refuse(path: str) -> None:
+        if "theirs" in path:
+            raise PermissionError(errno.EPERM, "Operation not permitted", path)
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    told: list[events.Event] = []
+    sweep(str(tmp_path), told.append)
+    expected: list[events.Event] = [
+        events.Removed(str(tmp_path / "mine")),
+        events.Kept(str(tmp_path / "theirs"), "Operation not permitted"),
+        events.Removed(str(tmp_path / "yours")),
+    ]
+    assert sorted(told) == sorted(expected)
+    assert [place.name for place in tmp_path.iterdir()] == ["theirs"]

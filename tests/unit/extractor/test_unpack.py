@@ -185,7 +185,10 @@ def test_a_target_that_cannot_be_made_is_told(
 def test_the_listener_hears_the_whole_story(tmp_path: Path, reader: PayloadReader) -> None:
     heard: list[events.Event] = []
     unpack(reader, str(tmp_path / "target"), jobs=2, listener=heard.append)
-    assert heard[0] == events.Started(("server", "runner"), reader.index.plain_bytes)
+    shares = (events.Share("server", "1.0.0", 5000), events.Share("runner", "1.0.0", 5548))
+    assert heard[0] == events.Started(shares, reader.index.plain_bytes)
     steps = [event for event in heard[1:] if isinstance(event, events.Advanced)]
     assert len(steps) == len(heard) - 1
-    assert sum(event.plain_bytes for event in steps) == reader.index.plain_bytes
+    for share in shares:
+        mine = [event.plain_bytes for event in steps if event.component == share.name]
+        assert sum(mine) == share.plain_bytes
