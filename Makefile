@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint tools lock clean
+.PHONY: demo test lint tools lock clean release-rehearsal
 
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
@@ -29,6 +29,10 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
 	touch $@
+
+# Every step of a release on one machine: pages, tap and users are stand-ins, the commands are not.
+release-rehearsal: $(READY) tools
+	$(BIN)/python -m fixtures.rehearsal $(REHEARSAL)
 
 lock:
 	pip-compile --quiet --allow-unsafe --extra=dev --extra=freeze --generate-hashes --no-emit-find-links \

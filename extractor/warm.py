@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 
 from container import hosts, magic
-from container.errors import ContainerError, TruncatedError
 from extractor import manifest as records
 
 TYPE_CHECKING = False  # the one of typing costs its import
@@ -33,8 +32,12 @@ def installed(executable: str, home: Home) -> tuple[str, Manifest] | None:
     """
     try:
         xxh3 = payload_xxh3(executable)
-    except (OSError, ContainerError):
-        return None
+    except Exception as error:
+        from container.errors import ContainerError  # a fifth of the whole check, elsewhere
+
+        if isinstance(error, (OSError, ContainerError)):
+            return None
+        raise
     name = home.current()
     if name is None:
         return None
@@ -73,6 +76,8 @@ class _Source:
     def read_at(self, offset: int, size: int) -> bytes:
         data = os.pread(self._descriptor, size, offset)
         if len(data) != size:
+            from container.errors import TruncatedError
+
             raise TruncatedError("ends too early", self.name, f"{size} bytes", str(len(data)))
         return data
 

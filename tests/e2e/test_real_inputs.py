@@ -237,15 +237,6 @@ def test_a_payload_for_macos_is_not_installed_here(made: Made, tmp_path: Path) -
     assert not (tmp_path / "home").exists()
 
 
-def test_a_real_mach_o_host_is_refused_by_name(macos: Inputs, tmp_path: Path) -> None:
-    words = ("--output", tmp_path / "out", "--version", "1.4.0", "--level", LEVEL)
-    component = f"workflow-runner={macos.workflow_runner}"
-    outcome = commands.pack("embed", "--host", macos.host, *words, component)
-    assert outcome.status == 22
-    assert f"{macos.host}: Mach-O hosts cannot take a payload yet" in outcome.err
-    assert os.listdir(tmp_path) == []
-
-
 def test_any_file_can_be_a_host(made: Made, linux: Inputs, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("Only text.\n")
     words = ("--output", tmp_path / "out", "--version", "1", "--level", LEVEL)

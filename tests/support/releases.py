@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from tests.support import commands
-from tests.support.executables import AMD64, ARM64, elf, macho
+from tests.support.executables import AMD64, ARM64, ELF_ARM64, elf, macho
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,7 @@ HOSTS = {
     "darwin-arm64": macho(cpu=ARM64),
     "darwin-amd64": macho(cpu=AMD64),
     "linux-amd64": elf(),
+    "linux-arm64": elf(machine=ELF_ARM64),
 }
 URL = "https://releases.invalid/v1.0.0"
 HOMEPAGE = "https://stigmer.invalid/"

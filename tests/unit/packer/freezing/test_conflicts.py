@@ -29,6 +29,7 @@ SETTINGS = FreezeSettings(
     hooks=(),
     strip=False,
     onefile=False,
+    compress=False,
     data={},
     choose={},
 )
