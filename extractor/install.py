@@ -129,11 +129,11 @@ class _Transaction:
             return None
         root = self._home.version_path(current)
         record = records.read(root)
-        if record is None or warm.damaged(record, root):
+        if record is None:
             return None
         ours = self._is_ours(record)
         held = not self._force and self._reader.index_sha256.hex() in upkeep.held(self._home)
-        if self._distrust if ours else not held:
+        if (self._distrust if ours else not held) or warm.damaged(record, root):
             return None
         return Installed(
             root, record.version, already=True, held=not ours, plain_bytes=0, shared_bytes=0

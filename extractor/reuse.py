@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from container.model import Entry, Index
     from extractor.manifest import Manifest
 
-# ext4 allows 65,000 names for a file; a version kept beside this one may add some.
-_MOST_LINKS = 32_000
 # Read at once while a file is hashed; bounds the memory that counts as this process's.
 _PIECE_BYTES = 8 << 20
 
@@ -61,17 +59,20 @@ def find(index: Index, bases: Iterable[Base]) -> dict[int, str]:
         record = base.record
         bad = set(warm.damaged(record, base.root))
         trusted = base.trusted and not warm.is_copy(record, base.root)
-        for path, mode, digest in zip(record.paths, record.modes, record.digests, strict=True):
+        for path, mode, inode, digest in zip(
+            record.paths, record.modes, record.inodes, record.digests, strict=True
+        ):
             if (digest, mode) not in wanted:
                 continue
             place = os.path.join(base.root, path)
-            if (path in bad or not trusted) and not is_intact(place, mode, digest):
-                continue
-            status = os.lstat(place)
+            if path in bad or not trusted:
+                if not is_intact(place, mode, digest):
+                    continue
+                inode = os.lstat(place).st_ino
             # Two files of the same contents stay two: whoever writes to one means that one.
-            if status.st_nlink >= _MOST_LINKS or status.st_ino in taken:
+            if inode in taken:
                 continue
-            taken.add(status.st_ino)
+            taken.add(inode)
             numbers = wanted[digest, mode]
             found[numbers.pop(0)] = place
             if not numbers:

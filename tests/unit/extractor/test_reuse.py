@@ -153,13 +153,6 @@ def test_contents_are_read_in_a_copy(
     assert found(new, home).keys() == {*UNCHANGED, "runner/lib/same.so"} - {"runner/lib/first.so"}
 
 
-def test_a_file_with_very_many_names_is_extracted(
-    home: Home, new: PayloadReader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reuse, "_MOST_LINKS", 1)
-    assert found(new, home) == {}
-
-
 def test_of_several_versions_the_first_gives_what_it_has(
     tmp_path: Path, home: Home, root: Path, old: PayloadReader, new: PayloadReader
 ) -> None:
