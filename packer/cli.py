@@ -29,7 +29,8 @@ def cli() -> None:
     """Pack programs and trees into one executable, and look at what was packed.
 
     Exit codes: 0 done; 2 wrong usage; 4 the system refused; 10-17 a bad payload;
-    20-23 inputs that cannot be packed; 130 interrupted. README.md lists all.
+    20-29 bad inputs; 50-57 a release; 130 interrupted. README.md
+    lists all.
     """
 
 

@@ -105,6 +105,7 @@ def read_settings(path: Path) -> FreezeSettings:
     if not name or name in (".", "..") or "/" in name or "\\" in name:
         raise PackError("not the name of a file", f"{path}: freeze.name", found=repr(name))
     root = path.parent
+    onefile = bool(table.get("onefile", False))
     settings = FreezeSettings(
         origin=path,
         name=name,
@@ -115,8 +116,8 @@ def read_settings(path: Path) -> FreezeSettings:
         copy_metadata=tuple(table.get("copy-metadata", ())),
         hooks=tuple(root / hook for hook in table.get("hooks", ())),
         strip=table.get("strip", STRIP_BY_DEFAULT),
-        onefile=table.get("onefile", False),
-        compress=table.get("compress", table.get("onefile", False)),
+        onefile=onefile,
+        compress=table.get("compress", onefile),
         data={root / source: place for source, place in table.get("data", {}).items()},
         choose=table.get("choose", {}),
     )

@@ -208,6 +208,14 @@ def test_a_tag_that_stands_is_refused(studio: Studio, tmp_path: Path) -> None:
     )
 
 
+def test_a_release_of_no_tag_is_refused(studio: Studio) -> None:
+    studio.make_parts()
+    refused(errors.ReleaseError, "no such tag", *studio.assemble_words())
+    studio.tag("v1.0.0")
+    studio.commit("More")
+    refused(errors.ReleaseError, "names another commit", *studio.assemble_words())
+
+
 def test_a_dirty_tree_is_refused(studio: Studio) -> None:
     studio.tag("v1.0.0")
     studio.make_parts()
@@ -493,6 +501,10 @@ VOUCHED: dict[str, tuple[Callable[[Path], object], type[errors.ContainerError], 
     "no payload": (
         lambda d: replace_program(d, lambda _: HOSTS["linux-amd64"]),
         *(errors.NotAContainerError, "payload"),
+    ),
+    "a program for another machine around the same payload": (
+        lambda d: replace_program(d, lambda data: data[:18] + b"\xb7" + data[19:]),
+        *(errors.ArtefactError, "another platform than what it carries.*linux-arm64"),
     ),
     "a program of another platform": (
         lambda d: replace_program(d, lambda _: program_of(d, "darwin-arm64")),

@@ -1,13 +1,16 @@
-"""Run ``stigmer`` as its users do, with fakes for services, and let nothing be left running."""
+"""Run ``stigmer`` as its users do, and let nothing be left running."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -26,26 +29,33 @@ _MARK = "STIGMER_TEST_HOST"
 
 
 class Host:
-    """One home, its fakes, and every process that was started for it.
+    """One home, and every process that was started for it.
 
     Args:
         root: an empty directory.
+        program: a packed ``stigmer``, which finds no Python and nothing else in its environment; by
+            default this checkout's, with fakes for services.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, program: Path | None = None) -> None:
+        self.program = program
         self.home = root / "home"
         self.data = self.home / "data"
         self._programs = root / "programs"
         self._processes: list[subprocess.Popen[str]] = []
         self._terminals: list[Terminal] = []
         self._mark = os.urandom(8).hex()
-        self.environment = {
+        self.environment = {"STIGMER_HOME": str(self.home), "GRPC_PORT": "0", _MARK: self._mark}
+        if program is not None:
+            # What its loader unpacks is looked at when all has ended.
+            self.scratch = root / "scratch"
+            self.scratch.mkdir()
+            self.environment["TMPDIR"] = str(self.scratch)
+            return
+        self.environment |= {
             "PATH": os.environ.get("PATH", ""),
             "PYTHONPATH": str(commands.REPOSITORY),
             "PYTHONUNBUFFERED": "1",
-            "STIGMER_HOME": str(self.home),
-            "GRPC_PORT": "0",
-            _MARK: self._mark,
         }
         for kind in KINDS:
             self.play(kind.name)
@@ -62,15 +72,21 @@ class Host:
             self.environment.pop(kind.override, None)
         self.environment["STIGMER_PAYLOAD"] = str(path)
 
-    def start(self, *words: str, interrupt: bool = False) -> subprocess.Popen[str]:
+    def start(
+        self, *words: str, interrupt: bool = False, before: Sequence[str] = ()
+    ) -> subprocess.Popen[str]:
         """Start ``stigmer server WORDS`` with pipes.
 
         Args:
             words: behind ``server``.
             interrupt: handle SIGINT even where the caller of the tests ignores it.
+            before: a program with arguments that runs it.
         """
+        return self._started([*before, *self._argv("server", *words)], interrupt=interrupt)
+
+    def _started(self, argv: list[str], *, interrupt: bool = False) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            self._argv(words),
+            argv,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -88,8 +104,9 @@ class Host:
         if not pid:
             try:
                 _default_interrupt()
-                argv = self._argv(words)
-                os.execve(argv[0], argv, self.environment | {"TERM": term, "COLUMNS": "80"})
+                _set_columns(80)
+                argv = self._argv("server", *words)
+                os.execve(argv[0], argv, self.environment | {"TERM": term})
             finally:
                 os._exit(99)
         terminal = Terminal(pid, master)
@@ -100,6 +117,10 @@ class Host:
         """Run ``stigmer server WORDS`` to its end."""
         return commands.finish(self.start(*words))
 
+    def call(self, *words: str) -> commands.Outcome:
+        """Run ``stigmer WORDS`` to its end."""
+        return commands.finish(self._started(self._argv(*words)))
+
     def status(self) -> dict[str, Any]:
         """What ``stigmer server status --json`` tells."""
         outcome = self.run("status", "--json")
@@ -107,8 +128,10 @@ class Host:
         found: dict[str, Any] = json.loads(outcome.out)
         return found
 
-    def _argv(self, words: Sequence[str]) -> list[str]:
-        return [sys.executable, "-m", "extractor.host", "server", *words]
+    def _argv(self, *words: str) -> list[str]:
+        if self.program is not None:
+            return [str(self.program), *words]
+        return [sys.executable, "-m", "extractor.host", *words]
 
     def processes(self) -> list[psutil.Process]:
         """All that run for this host now, services and their own programs among them."""
@@ -120,9 +143,24 @@ class Host:
 
     def kill(self) -> None:
         """Kill the host, and only the host, as the kernel does when memory runs out."""
-        (leader,) = [one for one in self.processes() if "extractor.host" in one.cmdline()]
+        leader = psutil.Process(self.status()["pid"])
+        own = [leader]
+        if self.program is not None:
+            # The loader, which removes what it has unpacked, and ends as the host did.
+            own += leader.parents()[:1]
         leader.kill()
-        leader.wait(commands.WATCHDOG_SECONDS)
+        _, left = psutil.wait_procs(own, timeout=commands.WATCHDOG_SECONDS)
+        assert left == []
+
+    def _wait_for_loaders(self) -> None:
+        """The loader of a host that has ended removes what it had unpacked, and ends too."""
+        if self.program is not None:
+            loaders = []
+            for process in self.processes():
+                with suppress(psutil.Error):
+                    if process.cmdline()[:1] == [str(self.program)]:
+                        loaders.append(process)
+            psutil.wait_procs(loaders, timeout=commands.WATCHDOG_SECONDS)
 
     def _is_marked(self, process: psutil.Process) -> bool:
         try:
@@ -136,6 +174,7 @@ class Host:
         Raises:
             AssertionError: something did.
         """
+        self._wait_for_loaders()
         left = [(process.pid, process.cmdline()) for process in self.processes()]
         for process in self.processes():
             with suppress(psutil.Error):
@@ -145,6 +184,8 @@ class Host:
         for terminal in self._terminals:
             terminal.close()
         assert left == []
+        if self.program is not None:
+            assert list(self.scratch.iterdir()) == []
 
 
 class Terminal:
@@ -212,6 +253,11 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
         if text in line:
             return "".join(lines)
     raise AssertionError(f"the end came before {text!r}: {''.join(lines)}")
+
+
+def _set_columns(columns: int) -> None:
+    """Of the terminal that standard output is."""
+    fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
 
 def _default_interrupt() -> None:

@@ -1,0 +1,1 @@
+"""From packed programs to what users download: archives, manifest, notes, formula, checks."""
