@@ -1,4 +1,4 @@
-"""The main job on real programs: pack, look, verify, run, install, compare with ``cp -r``.
+"""The main job on real programs: pack, look, verify, install, compare with ``cp -r``, and run.
 
 ``make demo``, or ``python -m benchmarks.demo``. Everything is made in a temporary directory and
 removed at the end, unless ``--keep DIR`` says where it shall stay.
@@ -17,15 +17,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
+
+import psutil
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.inputs import fingerprint, tree_bytes
 from benchmarks.measure import Command, Contestant, interleave, paired_ratio, walls
 from benchmarks.peers import tool
 from container.units import human_bytes
+from extractor.host import health, server
+from extractor.host.health import Health
+from extractor.host.settings import Settings
 from fixtures import FixtureError, Inputs, provide
 
 if TYPE_CHECKING:
@@ -35,6 +41,8 @@ _COMPONENTS = ("stigmer-server", "workflow-runner", "agent-runner")
 _VERSION = "1.4.0"
 _ROUNDS = 5
 _SHOWN_FILES = 4
+_ANSWER_SECONDS = 10.0
+_MARK = "STIGMER_DEMO"
 
 
 def main(words: list[str] | None = None) -> int:
@@ -78,13 +86,10 @@ class Demo:
     def __init__(self, work: Path) -> None:
         self._work = work
         self._packed = "stigmer"
-        # The go command asks for a GOROOT, and would look for newer toolchains at home.
-        self._environment = {
-            **os.environ,
-            "GOROOT": str(work),
-            "GOTOOLCHAIN": "local",
-            "HOME": str(work),
-        }
+        # A machine without Python, and without anything else. The mark is how what is left running
+        # is found.
+        self._mark = f"demo-{os.getpid()}"
+        self._environment = {"HOME": str(work / "user"), _MARK: self._mark}
 
     def run(self) -> None:
         """All steps.
@@ -96,35 +101,38 @@ class Demo:
         inputs = self._fetch()
         self._pack(inputs)
         self._look()
-        self._start_host()
-        self._install()
+        self._ask_host()
+        self._install(inputs)
         self._compare()
         self._warm()
+        self._serve(inputs)
 
     def _fetch(self) -> Inputs:
-        _heading("1. Real inputs: Go programs as CLI and servers, a frozen Python program")
+        _heading("1. Real inputs: the CLI, two Go services, a frozen Python service")
         inputs = provide("linux-amd64")
         directory = self._work / "in"
         directory.mkdir()
         facts = {
-            "go": (inputs.host, "host", "the CLI that carries the others: the go command"),
-            "stigmer-server": (inputs.stigmer_server, "", "a Go program: the Go compiler"),
-            "workflow-runner": (inputs.workflow_runner, "", "a Go program: go fix"),
-            "agent-runner": (inputs.agent_runner, "", "a PyInstaller tree: Python and libraries"),
+            "host": (inputs.host, "the CLI that carries the others, one frozen file"),
+            "stigmer-server": (inputs.stigmer_server, "a Go service: gRPC, a key-value store"),
+            "workflow-runner": (inputs.workflow_runner, "a Go service: a Temporal worker"),
+            "agent-runner": (inputs.agent_runner, "a frozen tree: Python and its libraries"),
         }
-        for name, (path, version_of, what) in facts.items():
+        for name, (path, what) in facts.items():
             (directory / name).symlink_to(path)
             files = len(_files(path))
+            stand_in = inputs.stand_ins.get(name)
             _say(
-                f"  {name:16} {inputs.versions[version_of or name]:8} "
-                f"{human_bytes(tree_bytes(path)):>8} in {files:3} {_plural(files)}  {what}"
+                f"  {name:16} {inputs.versions[name]:8} "
+                f"{human_bytes(tree_bytes(path)):>8} in {files:3} {_plural(files)}  "
+                + (f"STAND-IN: {stand_in}" if stand_in else what)
             )
         return inputs
 
     def _pack(self, inputs: Inputs) -> None:
         _heading("2. Pack all three into the CLI, as for a release (about a minute)")
         components = [f"{name}@{inputs.versions[name]}=in/{name}" for name in _COMPONENTS]
-        options = ["--host", "in/go", "--version", _VERSION, "--output", self._packed]
+        options = ["--host", "in/host", "--version", _VERSION, "--output", self._packed]
         self._show(["stigmer-pack", "embed", *options, *components])
 
     def _look(self) -> None:
@@ -132,14 +140,11 @@ class Demo:
         self._show(["stigmer-pack", "inspect", self._packed])
         self._show(["stigmer-pack", "verify", self._packed])
 
-    def _start_host(self) -> None:
-        _heading("4. The CLI runs as before")
-        bare = self._capture(["in/go", "version"])
-        packed = self._capture([f"./{self._packed}", "version"])
-        _require(bare == packed, f"the packed CLI prints {packed!r}, the bare one {bare!r}")
-        _say("the same, with the payload and without")
+    def _ask_host(self) -> None:
+        _heading("4. The CLI knows what it carries, on a machine without Python")
+        _require(_VERSION in self._capture(["./stigmer", "version"]), "it does not say its version")
 
-    def _install(self) -> None:
+    def _install(self, inputs: Inputs) -> None:
         _heading("5. First start: install into a fresh home, verified")
         self._show(["stigmer-extract", "install", self._packed, "--home", "home"])
         self._show_tree()
@@ -149,8 +154,10 @@ class Demo:
             _require(same, f"what was installed as {name} differs from what was packed")
         _say("every file, permission and link is as it was packed")
         _heading("6. The installed programs run")
-        self._capture(["home/bin/stigmer-server", "-V=full"])
-        self._capture(["home/bin/workflow-runner", "-V=full"])
+        for name in _COMPONENTS[:2]:
+            # Stand-ins know no such option.
+            if name not in inputs.stand_ins:
+                self._capture([f"home/bin/{name}", "--version"])
         self._capture(["home/bin/agent-runner/agent-runner", "--version"])
         self._capture(["home/bin/agent-runner/agent-runner", "--selfcheck"])
 
@@ -174,7 +181,7 @@ class Demo:
         )
         ours, theirs = walls(runs["install"]), walls(runs["copy"])
         plain_bytes, packed_bytes = tree_bytes(plain), (self._work / self._packed).stat().st_size
-        read_bytes = packed_bytes - (self._work / "in/go").stat().st_size
+        read_bytes = packed_bytes - (self._work / "in/host").stat().st_size
         _say(f"  stigmer-extract install   {median(ours):.2f} s   {_range(ours)}")
         _say(f"  cp -r                     {median(theirs):.2f} s   {_range(theirs)}")
         _say(f"  ratio                     {paired_ratio(ours, theirs):.2f}")
@@ -190,6 +197,44 @@ class Demo:
         took = self._show(["stigmer-extract", "install", self._packed, "--home", "home"])
         _require(before == (self._work / "home/bin").readlink(), "bin was moved")
         _say(f"{1000 * took:.0f} ms, with the start of Python")
+
+    def _serve(self, inputs: Inputs) -> None:
+        _heading("9. All of it, as a user has it: one file, an empty home, no Python")
+        absent = [name for name in _COMPONENTS if name in inputs.stand_ins]
+        if absent:
+            _say(f"not shown: stand-ins serve nothing, and here {', '.join(absent)} are some")
+            return
+        try:
+            self._capture(["./stigmer", "server", "start", "--detach", "--grpc-port", "0"])
+            self._capture(["./stigmer", "server", "status"])
+            self._ask_services()
+        finally:
+            self._capture(["./stigmer", "server", "stop"])
+        left = self._running()
+        _require(not left, f"still running: {left}")
+        _say("nothing is left running")
+
+    def _ask_services(self) -> None:
+        """Ask each over gRPC, from here."""
+        settings = Settings(f"{self._work}/user/.stigmer", f"{self._work}/user/.stigmer/data")
+        found = server.running_host(settings)
+        _require(found is not None and len(found.services) == len(_COMPONENTS), "not all run")
+        _say("")
+        for service in found.services if found is not None else ():
+            answer = health.ask(service.port, "", _ANSWER_SECONDS)
+            _say(f"grpc.health.v1.Health/Check  {service.name:16} {answer.name}")
+            _require(answer is Health.SERVING, f"{service.name} is not healthy")
+
+    def _running(self) -> list[str]:
+        """Programs that this demo has started, and that run."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get(_MARK) == self._mark:
+                    found.append(process)
+        # The loader of a frozen program takes away what it has unpacked when that has ended.
+        _, alive = psutil.wait_procs(found, timeout=_ANSWER_SECONDS)
+        return [" ".join(process.cmdline()) for process in alive]
 
     def _show(self, argv: Sequence[str]) -> float:
         """Run a command of this project as a user sees it; return its wall-clock seconds."""

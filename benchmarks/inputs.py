@@ -33,7 +33,7 @@ def stage_release(platform: str, target: Path, *, tiny: bool = False) -> None:
     inputs = provide(platform)
     target.mkdir()
     if tiny:
-        _copy(inputs.workflow_runner, target / "stigmer-server")
+        _copy(inputs.programs["fix"], target / "stigmer-server")
         _copy(inputs.programs["gofmt"], target / "workflow-runner")
         _copy_small_files(inputs.agent_runner, target / "agent-runner")
         return
@@ -123,7 +123,7 @@ def _sources() -> Iterator[tuple[str, Path]]:
         yield f"agent-runner-{platform}", inputs.agent_runner
         yield f"stigmer-server-{platform}", inputs.stigmer_server
         yield f"workflow-runner-{platform}", inputs.workflow_runner
-        yield f"go-{platform}", inputs.host
+        yield f"host-{platform}", inputs.host
         for name, program in inputs.programs.items():
             yield f"{name}-{platform}", program
 
