@@ -86,7 +86,7 @@ def test_a_terminal_gets_a_bar_for_each_stage(shop: Workshop, command: str) -> N
         width = 20 if program == "stigmer-extract" else 30
         bar, _, behind = steps[-1].partition("  100%")
         assert bar == f"{label}  [{'#' * width}]"
-        # What is extracted is told with its bytes, rate and component; spaces cover what stood there.
+        # Bytes, rate and component; spaces cover longer text that stood there.
         text = r"  10\.5 kB \d\S* [kM]?B/s (server|runner) *" if width == 20 else " *"
         assert re.fullmatch(text, behind), steps
     # The cursor is shown again, and stands at the beginning of a line.
