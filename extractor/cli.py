@@ -30,7 +30,7 @@ _TYPES: dict[int, str] = {
 def cli() -> None:
     """Take components out of a packed executable, verified, in parallel.
 
-    Exit codes: 0 done; 2 wrong usage; 4 the system refused; 10-17 a bad payload;
+    Exit codes: 0 done; 2 wrong usage; 4 the system refused; 10-18 a bad payload;
     30-39 the target refuses; 130 interrupted. README.md lists all.
     """
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def cli() -> None:
     """Pack programs and trees into one executable, and look at what was packed.
 
-    Exit codes: 0 done; 2 wrong usage; 4 the system refused; 10-17 a bad payload;
+    Exit codes: 0 done; 2 wrong usage; 4 the system refused; 10-18 a bad payload;
     20-29 bad inputs; 50-57 a release; 130 interrupted. README.md
     lists all.
     """

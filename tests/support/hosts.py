@@ -115,11 +115,21 @@ class Host:
 
     def run(self, *words: str) -> commands.Outcome:
         """Run ``stigmer server WORDS`` to its end."""
-        return commands.finish(self.start(*words))
+        return self._finish(self.start(*words))
 
     def call(self, *words: str) -> commands.Outcome:
         """Run ``stigmer WORDS`` to its end."""
-        return commands.finish(self._started(self._argv(*words)))
+        return self._finish(self._started(self._argv(*words)))
+
+    def _finish(self, process: subprocess.Popen[str]) -> commands.Outcome:
+        """Wait for its end, and for all that hold its output to let go of that."""
+        try:
+            out, err = process.communicate(timeout=commands.WATCHDOG_SECONDS)
+        except subprocess.TimeoutExpired:
+            for one in self.processes():
+                one.kill()
+            raise
+        return commands.Outcome(process.returncode, out, err)
 
     def status(self) -> dict[str, Any]:
         """What ``stigmer server status --json`` tells."""

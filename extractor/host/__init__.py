@@ -1,0 +1,1 @@
+"""``stigmer``: install what the program carries, and run it as supervised services."""
