@@ -53,7 +53,7 @@ def current(home: Home) -> tuple[str, Manifest]:
         raise NotInstalledError(
             "nothing is installed there",
             home.path,
-            remedy="install it: `stigmer-extract install FILE`",
+            remedy="install it with `install`",
         )
     root = home.version_path(name)
     record = records.read(root)
@@ -61,7 +61,7 @@ def current(home: Home) -> tuple[str, Manifest]:
         raise NotInstalledError(
             "the installation's record is missing or damaged",
             os.path.join(root, records.NAME),
-            remedy="install it again: `stigmer-extract install FILE`",
+            remedy="install it again with `install`",
         )
     return root, record
 
@@ -105,7 +105,7 @@ def verify(home: Home, reader: PayloadReader | None = None) -> Iterator[Finding]
             home.path,
             f"{reader.index.metadata.version} ({reader.index_sha256.hex()[:8]})",
             f"{record.version} ({record.index_sha256[:8]})",
-            "install this one: `stigmer-extract install FILE`",
+            "install this one with `install`",
         )
     expected = _expected(reader.index) if reader is not None else _recorded(record)
     for path, (mode, digest) in expected.items():
@@ -200,7 +200,7 @@ def _check_installed(home: Home) -> None:
         raise NotInstalledError(
             f"{len(bad)} of {len(record.paths)} files are missing or changed, such as {bad[0]}",
             root,
-            remedy="repair it: `stigmer-extract verify --repair FILE`",
+            remedy="repair it with `verify --repair`",
         )
 
 

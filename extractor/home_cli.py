@@ -188,7 +188,7 @@ def verify_command(
             place.path,
             "0 bad files",
             str(len(bad)),
-            "repair it: `stigmer-extract verify --repair FILE`",
+            "repair it with `verify --repair`",
         )
 
 

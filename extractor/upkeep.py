@@ -202,5 +202,5 @@ def _used_paths() -> list[tuple[int, str]]:
 
 def _nothing(home: Home) -> NotInstalledError:
     return NotInstalledError(
-        "nothing is installed there", home.path, remedy="install first: `stigmer-extract install`"
+        "nothing is installed there", home.path, remedy="install it with `install`"
     )

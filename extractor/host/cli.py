@@ -424,8 +424,6 @@ def main() -> None:
         status = error.exit_code
     except (ContainerError, OSError, click.Abort) as error:
         text, status = told(error)
-        # What the extractor advises is said of its own command line.
-        text = text.replace("`stigmer-extract ", "`stigmer ").replace(" FILE`", "`")
         # A terminal that was closed does not change how this ends.
         with suppress(OSError):
             click.echo(text, err=True)

@@ -238,7 +238,7 @@ def test_verify_finds_what_a_start_does_not_and_repairs_it(shop: Workshop, home:
         assert outcome.out == "server: has other contents\n"
         assert outcome.err == (
             f"error: {home.path}: the installation is damaged (expected 0 bad files, found 1); "
-            "repair it: `stigmer-extract verify --repair FILE`\n"
+            "repair it with `verify --repair`\n"
         )
     outcome = run("verify", shop.payload, "--repair")
     first, second = outcome.out.splitlines()
@@ -327,8 +327,7 @@ def test_doctor_ends_with_the_code_of_the_first_problem(shop: Workshop, home: Ho
     outcome = run("doctor", status=NotInstalledError.exit_code)
     assert outcome.err == ""
     assert outcome.out.splitlines()[-1] == (
-        f"installation: {home.path}: nothing is installed there; "
-        "install it: `stigmer-extract install FILE`"
+        f"installation: {home.path}: nothing is installed there; install it with `install`"
     )
     os.mkdir(home.path)
     os.chmod(home.path, 0o777)

@@ -150,7 +150,7 @@ def test_what_is_damaged_is_found_and_repaired(host: Host) -> None:
     assert told.status == 15
     assert told.out.startswith(f"{WORKFLOW}: ")
     # In words of this program: nobody has another one.
-    assert told.err.rstrip().endswith("repair it: `stigmer verify --repair`")
+    assert told.err.rstrip().endswith("repair it with `verify --repair`")
     assert host.call("verify", "--repair").status == 0
     assert host.call("verify").status == 0
     assert host.call("version").out.splitlines()[0] == "stigmer 1.0.0"

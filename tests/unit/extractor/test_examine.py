@@ -163,7 +163,7 @@ def test_another_payload_is_not_what_is_installed(
     assert (error.what, error.where) == ("another version is in use", home.path)
     assert error.expected == f"1.1.0 ({new.index_sha256.hex()[:8]})"
     assert error.found == f"1.0.0 ({old.index_sha256.hex()[:8]})"
-    assert error.remedy == "install this one: `stigmer-extract install FILE`"
+    assert error.remedy == "install this one with `install`"
 
 
 ASKING: list[Callable[[Home], object]] = [
@@ -195,7 +195,7 @@ def test_where_nothing_is_installed_that_is_said(
             "nothing is installed there",
             home.path,
         )
-    assert "`stigmer-extract install FILE`" in (caught.value.remedy or "")
+    assert "with `install`" in (caught.value.remedy or "")
 
 
 # status
@@ -322,7 +322,7 @@ def test_each_problem_is_told_with_its_code(
     problem, code = found["installation"]
     assert code == 39
     assert problem.startswith(f"{root}: 2 of 11 files are missing or changed, such as ")
-    assert problem.endswith("; repair it: `stigmer-extract verify --repair FILE`")
+    assert problem.endswith("; repair it with `verify --repair`")
     # Nobody's fault, and no reason to fail.
     place = f"{home.bin}.old-0011"
     assert found["leftovers"] == (f"{place}: left behind; remove it: rm -r {place}", 0)

@@ -206,7 +206,7 @@ def test_there_is_nothing_to_go_back_from(home: Home, old: PayloadReader, how: s
     with pytest.raises(NotInstalledError) as caught:
         rollback(home)
     assert (caught.value.what, caught.value.where) == ("nothing is installed there", home.path)
-    assert caught.value.remedy == "install first: `stigmer-extract install`"
+    assert caught.value.remedy == "install it with `install`"
     assert os.path.lexists(home.path) == (how != "no home")
 
 
