@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint tools lock clean release-rehearsal
+.PHONY: demo test lint tools bench-gate lock clean release-rehearsal
 
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
@@ -33,6 +33,10 @@ $(READY): requirements.lock pyproject.toml
 # Every step of a release on one machine: pages, tap and users are stand-ins, the commands are not.
 release-rehearsal: $(READY) tools
 	$(BIN)/python -m fixtures.rehearsal $(REHEARSAL)
+
+# Fails where a first start takes too long, a ratio leaves its bound, or instructions grow.
+bench-gate: $(READY) tools
+	$(BIN)/python -m benchmarks.gate $(GATE)
 
 lock:
 	pip-compile --quiet --allow-unsafe --extra=dev --extra=freeze --generate-hashes --no-emit-find-links \
