@@ -1,5 +1,7 @@
 """The same examples in every run: a failure here can be repeated anywhere."""
 
+import signal
+
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -11,3 +13,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("repeatable")
+
+
+def pytest_configure() -> None:
+    """Programs that tests start must not inherit what `nohup` or a supervisor has ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
