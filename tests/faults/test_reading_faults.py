@@ -118,7 +118,8 @@ def open_descriptors() -> int:
         (rot, (IntegrityError, NotAContainerError, UnsupportedVersionError)),
         pytest.param(
             truncate,
-            (TruncatedError,),
+            # Another worker may read the last page while the system clears what was cut off it.
+            (TruncatedError, IntegrityError),
             marks=pytest.mark.skipif(
                 not os.path.isdir("/proc/self/fd"), reason="truncates through /proc"
             ),
