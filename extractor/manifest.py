@@ -1,7 +1,7 @@
 """The record that an installation leaves beside its files: what it holds, and how to know it again.
 
-Plain text, one line for a column of all files, because every warm start reads it: splitting columns
-of 7,000 files takes 4 ms where JSON takes 9, and ``import json`` 3 more. Imports only ``os``.
+Plain text, one line for a column of all files, because every warm start reads it: for 7,000 files
+that takes 3.3 ms, as JSON would, without the 1.5 ms of ``import json``. Imports only ``os``.
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ def _used_paths() -> list[tuple[int, str]]:
 
     Of processes that this user may not look into nothing is known.
     """
-    import psutil  # 20 ms, and only where there is an old version
+    import psutil  # 30 ms, and only where there is an old version
 
     used = []
     for process in psutil.process_iter(["exe", "cwd", "cmdline"]):

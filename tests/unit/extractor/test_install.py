@@ -208,6 +208,27 @@ def test_a_version_that_is_there_is_only_switched_to(
     assert rollback(home).path == second.path
 
 
+def test_a_repair_does_not_bring_back_what_is_held(
+    home: Home, old: PayloadReader, new: PayloadReader
+) -> None:
+    first = install(old, home)
+    install(new, home)
+    rollback(home)
+    done = install(new, home, distrust=True)
+    assert (done.held, done.path) == (True, first.path)
+
+
+def test_a_version_whose_record_cannot_be_read_is_kept(
+    home: Home, old: PayloadReader, new: PayloadReader
+) -> None:
+    first = install(old, home)
+    os.truncate(os.path.join(first.path, records.NAME), 10)
+    install(new, home)
+    _, record = record_of(home)
+    assert record.previous == os.path.basename(first.path)
+    assert os.path.isdir(first.path)
+
+
 def test_a_copy_that_is_switched_to_is_still_known_as_one(
     home: Home, old: PayloadReader, new: PayloadReader
 ) -> None:
