@@ -185,7 +185,7 @@ class Extraction:
         frame = reader.index.frames[task.number]
         where = f"{reader.source.name}: frame {task.number}"
         stored = reader.read_stored(task.number, decoder.stored_buffer)
-        reference = self._references.get(task.reference)
+        reference = self._references.get(task.reference, decoder.give_back)
         plain = decoder.decode(stored, frame, where, reference)
         del reference
         with self._changed:
@@ -340,14 +340,20 @@ class _References:
         self._uses_now[extent] = self._uses_now.get(extent, 0) + 1
         return True
 
-    def get(self, extent: int | None) -> Reference | None:
-        """What was claimed, ready for use; None for a frame that needs none."""
+    def get(
+        self, extent: int | None, before_loading: Callable[[], object] = lambda: None
+    ) -> Reference | None:
+        """What was claimed, ready for use; None for a frame that needs none.
+
+        Loading takes twice the size of the file for a moment, so room is made before.
+        """
         if extent is None:
             return None
         with self._lock:
             if extent not in self._loaded:
                 for idle in self._loaded.keys() - self._uses_now.keys():
                     del self._loaded[idle]
+                before_loading()
                 self._loaded[extent] = self._load(self._mapped[extent])
             return self._loaded[extent]
 

@@ -13,7 +13,8 @@ from container.hosts import OTHER
 from container.reader import PayloadReader
 from container.source import FileSource
 from container.units import human_bytes
-from packer import embed, hosts, options, report, tables
+from packer import embed, hosts, options, page, report, tables
+from packer.embed.publish import published
 from packer.freeze_cli import freeze_command
 from packer.progress import StageProgress
 from packer.release_cli import release_group
@@ -111,8 +112,13 @@ def pack_command(output: Path | None, as_json: bool, **given: Any) -> None:
     is_flag=True,
     help="Weigh packages, too, those inside of frozen programs as well: decodes the programs.",
 )
+@click.option(
+    "--html", type=options.FILE, metavar="FILE", help="Draw what weighs how much as a page."
+)
 @options.JSON
-def inspect_command(file: Path, files: bool, weights: bool, as_json: bool) -> None:
+def inspect_command(
+    file: Path, files: bool, weights: bool, html: Path | None, as_json: bool
+) -> None:
     """Show what FILE carries and where it sits; by default nothing is decoded."""
     with FileSource(file) as source:
         try:
@@ -123,10 +129,14 @@ def inspect_command(file: Path, files: bool, weights: bool, as_json: bool) -> No
         facts = report.describe(reader, hosts.identify(source, reader.location))
         if weights:
             facts["weights"] = [weight._asdict() for weight in weigh(reader)]
+    if html is not None:
+        _write_page(html, file, facts)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     else:
         tables.print_facts(facts, files=files)
+        if html is not None:
+            click.echo(f"\n{html}: what weighs how much, as a page")
 
 
 @cli.command("verify")
@@ -214,6 +224,23 @@ def _print_bare(source: FileSource, *, as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=2))
     else:
         tables.print_bare(facts)
+
+
+def _write_page(output: Path, inspected: Path, facts: dict[str, Any]) -> None:
+    """Write the page of ``--html``; an older one is replaced in one step.
+
+    Raises:
+        PackError: it would replace the file that it is about.
+        OSError: it cannot be written.
+    """
+    if output.exists() and output.samefile(inspected):
+        raise PackError(
+            "the page would replace the file that it is about",
+            str(output),
+            remedy="name another file",
+        )
+    with published(output, 0o644) as stream:
+        stream.write(page.render(facts).encode())
 
 
 def _print_written(facts: dict[str, Any], *, as_json: bool) -> None:

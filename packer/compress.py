@@ -31,27 +31,27 @@ class Compressor:
 
         Args:
             plain: 1 byte to 32 MiB.
-            reference: dictionary, raw; the window is made to cover it whole.
+            reference: dictionary, raw. The window is made to cover it and the frame whole.
         Returns:
             The same bytes for the same arguments and zstd version.
         Memory: zstd's tables for the level and window; with a reference of 30 MB at level 19
             about 400 MiB.
         """
-        if reference is None:
-            parameters = zstandard.ZstdCompressionParameters.from_level(
-                self.level, source_size=len(plain), write_content_size=True, write_checksum=False
-            )
-            return zstandard.ZstdCompressor(compression_params=parameters).compress(plain)
-        dictionary = zstandard.ZstdCompressionDict(
-            reference, dict_type=zstandard.DICT_TYPE_RAWCONTENT
-        )
+        reach_bytes = len(plain) + len(reference or b"")
+        # At level 19 zstd by itself looks back 8 MiB, whatever the frame: 0.7 % more bytes.
         parameters = zstandard.ZstdCompressionParameters.from_level(
             self.level,
-            window_log=window_log(len(plain) + len(reference)),
+            source_size=len(plain) if reference is None else 0,
+            window_log=window_log(reach_bytes),
             write_content_size=True,
             write_checksum=False,
             write_dict_id=False,
         )
+        dictionary = None
+        if reference is not None:
+            dictionary = zstandard.ZstdCompressionDict(
+                reference, dict_type=zstandard.DICT_TYPE_RAWCONTENT
+            )
         return zstandard.ZstdCompressor(
             compression_params=parameters, dict_data=dictionary
         ).compress(plain)

@@ -4,6 +4,7 @@ import errno
 import mmap
 import os
 import random
+import sys
 
 import pytest
 import zstandard
@@ -55,6 +56,25 @@ def test_the_buffer_serves_smaller_frames_too() -> None:
     for size in (5000, 1, 4999):
         stored = zstd_frame(PLAIN[:size])
         assert decoder.decode(stored, frame_row(stored, size), "frame") == PLAIN[:size]
+
+
+def test_memory_that_was_given_back_is_there_again() -> None:
+    decoder = FrameDecoder(5000, 5000)
+    stored = zstd_frame(PLAIN)
+    kept = decoder.stored_buffer[: len(stored)]
+    kept[:] = stored
+    for _ in range(2):
+        decoder.give_back()
+        assert decoder.decode(kept, frame_row(stored, len(PLAIN)), "frame") == PLAIN
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere pages may stay")
+def test_memory_that_was_given_back_takes_no_room() -> None:
+    decoder = FrameDecoder(5000)
+    stored = zstd_frame(PLAIN)
+    plain = decoder.decode(stored, frame_row(stored, len(PLAIN)), "frame")
+    decoder.give_back()
+    assert not any(plain)
 
 
 # Shorter than zstd's own least dictionary, and one that looks like a trained dictionary.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from container.errors import IntegrityError, NoSpaceError
-from container.frames import FrameDecoder
+from container.frames import FrameDecoder, Reference
 from container.reader import PayloadReader
 from extractor import pipeline
 from extractor.pipeline import Extraction, make_directories
@@ -274,6 +274,24 @@ def test_large_references_are_used_one_after_the_other(
         references.release(0)
         assert references.reserve(1)
     references.close()
+
+
+def test_room_is_made_before_a_reference_is_loaded_and_only_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    load = pipeline._References._load
+
+    def loaded(mapped: mmap.mmap) -> Reference:
+        calls.append("load")
+        return load(mapped)
+
+    monkeypatch.setattr(FrameDecoder, "give_back", lambda _decoder: calls.append("give back"))
+    monkeypatch.setattr(pipeline._References, "_load", staticmethod(loaded))
+    references = {"program-1": "program-0", "program-2": "program-0"}
+    reader = reader_of(tmp_path, files(3), references)
+    assert extract(reader, MemoryDestination(), 1) is None
+    assert calls == ["give back", "load"]
 
 
 @pytest.mark.parametrize("plain_bytes", [100, 5 * FRAME_BYTES])

@@ -37,6 +37,13 @@ def test_a_reference_is_reached_over_its_whole_length() -> None:
     assert saved > 4000
 
 
+def test_a_frame_reaches_back_over_its_own_length() -> None:
+    # At level 1 zstd by itself looks back half a megabyte.
+    noise = random.Random(7).randbytes(3 << 20)
+    compressor = Compressor(1)
+    assert len(compressor.compress(noise + noise[:65536])) < len(noise) + 1000
+
+
 @pytest.mark.parametrize(
     ("reach", "log"),
     [
