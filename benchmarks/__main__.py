@@ -1,7 +1,7 @@
 """Side by side with the obvious alternatives, as ratios from one run.
 
-``python -m benchmarks`` measures; ``--markdown`` prints the tables of an earlier run. Read
-benchmarks/README.md before quoting a number.
+``python -m benchmarks`` measures; ``--markdown`` prints the tables of an earlier run, ``--page``
+and ``--picture`` draw all of them. Read benchmarks/README.md before quoting a number.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import (
+    again,
+    component,
+    first,
     frozen,
     hosts,
     installing,
@@ -24,9 +27,10 @@ from benchmarks import (
     opening,
     packing,
     report,
+    sets,
     size,
+    stages,
     starting,
-    unpack,
     upgrading,
     warming,
 )
@@ -40,7 +44,11 @@ if TYPE_CHECKING:
 _RESULTS = Path(__file__).parent / "results"
 _SCENARIOS: dict[str, Callable[[Workspace], report.Result]] = {
     "size": size.measure,
-    "unpack": unpack.measure,
+    "first": first.measure,
+    "again": again.measure,
+    "component": component.measure,
+    "small": sets.measure_small,
+    "gigabyte": sets.measure_gigabyte,
     "memory": memory.measure,
     "opening": opening.measure,
     "packing": packing.measure,
@@ -48,6 +56,7 @@ _SCENARIOS: dict[str, Callable[[Workspace], report.Result]] = {
     "start": starting.measure,
     "hosts": hosts.measure,
     "durable": installing.measure,
+    "stages": stages.measure,
     "warm": warming.measure,
     "upgrade": upgrading.measure,
 }
@@ -64,6 +73,9 @@ def main(words: list[str] | None = None) -> int:
             chosen = arguments.json or _latest()
             print(report.render(json.loads(chosen.read_text()), markdown=True))
             return 0
+        if arguments.page or arguments.picture:
+            _draw(arguments)
+            return 0
         return _measure(arguments)
     except (BenchmarkError, FixtureError, OSError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
@@ -74,15 +86,19 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     known = ", ".join(_SCENARIOS)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {known}; all")
-    parser.add_argument("--rounds", type=int, default=7, help="of each timed scenario (7)")
+    parser.add_argument("--rounds", type=int, default=9, help="of each timed scenario (9)")
     parser.add_argument("--cores", type=int, default=2, help="for everybody (2)")
     parser.add_argument("--work", type=Path, metavar="DIR", help="file system to measure on")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write here, or read with -m")
     parser.add_argument(
         "--platforms", action="store_true", help="sizes for macOS, too: minutes more"
     )
-    parser.add_argument("--tiny", action="store_true", help="try all this in a minute")
+    parser.add_argument("--tiny", action="store_true", help="try all this in some minutes")
     parser.add_argument("-m", "--markdown", action="store_true", help="print an earlier run")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="draw the newest results as HTML")
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE.svg", help="and FILE-narrow.svg: the main figures"
+    )
     arguments = parser.parse_args(words)
     for scenario in arguments.scenarios:
         if scenario not in _SCENARIOS:
@@ -90,6 +106,31 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
     if min(arguments.rounds, arguments.cores) < 1:
         parser.error("--rounds and --cores: at least 1")
     return arguments
+
+
+def _draw(arguments: argparse.Namespace) -> None:
+    """Write what was asked for.
+
+    Raises:
+        BenchmarkError: a result is missing, or is none.
+        OSError: a file cannot be read or written.
+    """
+    # Late: a process that measures stays small.
+    from benchmarks import found, page, picture
+
+    documents = found.read(_RESULTS)
+    drawn: dict[Path, str] = {}
+    if arguments.page:
+        drawn[arguments.page] = page.render(documents)
+    if arguments.picture:
+        beside = arguments.picture.with_stem(f"{arguments.picture.stem}-narrow")
+        drawn |= {
+            arguments.picture: picture.render(documents, columns=2),
+            beside: picture.render(documents, columns=1),
+        }
+    for path, text in drawn.items():
+        path.write_text(text, encoding="utf-8")
+        print(f"written: {os.path.relpath(path)}")
 
 
 def _measure(arguments: argparse.Namespace) -> int:

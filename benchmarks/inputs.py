@@ -21,6 +21,11 @@ _TINY_FILE_BYTES = 400_000
 _TINY_FILES = 40
 _LISTED_DIRECTORIES = 100
 
+Row = tuple[str, int, str]
+"""Path, type with permission bits, and SHA-256 or link target."""
+START_SCRIPT = "start"
+"""What ``add_start`` adds."""
+
 
 def stage_release(platform: str, target: Path, *, tiny: bool = False) -> None:
     """The three components of a release, under the names they are installed as.
@@ -100,8 +105,15 @@ def tree_bytes(root: Path) -> int:
     )
 
 
-def fingerprint(root: Path) -> list[tuple[str, int, str]]:
-    """Path, type with permission bits, and SHA-256 or link target of all below ``root``."""
+def add_start(tree: Path) -> None:
+    """Add a program that ends at once, where peers must start one and there is no other."""
+    script = tree / START_SCRIPT
+    script.write_text("#!/bin/sh\nexit 0\n")
+    script.chmod(0o755)
+
+
+def fingerprint(root: Path) -> list[Row]:
+    """A row for each path below ``root``."""
     rows = []
     for path in sorted(root.rglob("*")):
         mode = path.lstat().st_mode

@@ -69,7 +69,7 @@ class InstallProbe:
         """To be run in rounds with others; ``before`` runs when the old home is gone."""
 
         def clear_then() -> None:
-            self._workspace.clear(self.home)
+            self._workspace.put_aside(self.home)
             before()
 
         return Contestant(self.command, clear_then, self._keep)
@@ -83,7 +83,7 @@ class InstallProbe:
         # A probe that failed has printed nothing; the failure itself is reported by the run.
         if text:
             self.answers.append(json.loads(text))
-        self._workspace.clear(self.home)
+        self._workspace.put_aside(self.home)
 
 
 def measure(workspace: Workspace) -> Result:

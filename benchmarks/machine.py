@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import answer
+from fixtures.peers.tools import WRAPPE_VERSION, nuitka_version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,13 @@ _TOOLS = {
     "unzip": ["unzip", "-v"],
     "unsquashfs": ["unsquashfs", "-version"],
     "cp": ["cp", "--version"],
+    "7z": ["7z"],
+    "makeself": ["makeself", "--version"],
+    "go": ["go", "version"],
+    "gcc": ["gcc", "--version"],
 }
+# Peers that fixtures bring, where what builds them is here.
+_BUILT = {"cargo": ("wrappe", WRAPPE_VERSION), "patchelf": ("nuitka", nuitka_version())}
 
 
 def pin_cores(wanted: int) -> int:
@@ -57,12 +64,15 @@ def describe(work: Path, cores: int) -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "filesystem": _filesystem(work),
-        "cache": "warm: inputs were read by an untimed run; sync before each timed one",
+        "cache": "warm where nothing else is said: inputs were read by an untimed run; sync before "
+        "each timed one",
         "load_before": [round(value, 2) for value in os.getloadavg()],
         "python": platform.python_version(),
         "libzstd": answer([sys.executable, "-c", _LIBZSTD]).strip(),
         "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
-        "tools": {name: _version(argv) for name, argv in _TOOLS.items()},
+        "tools": {name: _version(argv) for name, argv in _TOOLS.items()}
+        | {name: version if shutil.which(by) else None for by, (name, version) in _BUILT.items()}
+        | {"pyinstaller": _distribution("pyinstaller")},
         "commit": _commit(),
     }
 
@@ -95,6 +105,13 @@ def _filesystem(work: Path) -> str:
     except OSError:
         pass
     return found
+
+
+def _distribution(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _version(argv: list[str]) -> str | None:

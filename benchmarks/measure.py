@@ -12,12 +12,13 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
-from statistics import median
+from dataclasses import dataclass, field
+from statistics import median, quantiles
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.report import seconds
 from container.units import human_bytes
 
 if TYPE_CHECKING:
@@ -40,12 +41,14 @@ class Command:
         shown: for readers: without paths of this machine.
         directory: to run in.
         output: file that the last one writes to; by default its output is thrown away.
+        variables: of the environment, besides those of this process.
     """
 
     argvs: tuple[Argv, ...]
     shown: str
     directory: Path | None = None
     output: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class Run(NamedTuple):
@@ -118,6 +121,20 @@ def shown_peak(runs: Sequence[Run]) -> str:
     return human_bytes(peak_bytes)
 
 
+def middle(values: Sequence[float]) -> tuple[float, float]:
+    """The quartiles that half of all values lie between: their spread, whatever one disturbed."""
+    if len(values) == 1:
+        return values[0], values[0]
+    low, _, high = quantiles(values, n=4, method="inclusive")
+    return low, high
+
+
+def shown_seconds(values: Sequence[float]) -> str:
+    """The median and the middle half, as ``0.312 s (0.301-0.330)``."""
+    low, high = (seconds(value).removesuffix(" s") for value in middle(values))
+    return f"{seconds(median(values))} ({low}-{high})"
+
+
 def _start(command: Command, output: int, messages: int) -> list[subprocess.Popen[bytes]]:
     processes: list[subprocess.Popen[bytes]] = []
     upstream = None
@@ -130,6 +147,7 @@ def _start(command: Command, output: int, messages: int) -> list[subprocess.Pope
                 stdout=output if last else subprocess.PIPE,
                 stderr=messages,
                 cwd=command.directory,
+                env=os.environ | command.variables,
             )
         except OSError as error:
             raise BenchmarkError(f"cannot start: {command.shown}\n{error}") from error

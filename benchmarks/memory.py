@@ -39,7 +39,7 @@ def measure(workspace: Workspace) -> Result:
         unpack = Contestant(
             peer.unpack(archive, target, workspace.cores),
             before=lambda: workspace.fresh(target),
-            after=lambda: workspace.clear(target),
+            after=lambda: workspace.put_aside(target),
         )
         label = f"{name}, level {level}"
         runs |= interleave({label: unpack}, rounds, workspace.say)
@@ -53,7 +53,7 @@ def measure(workspace: Workspace) -> Result:
         # A gigabyte and its archive are not kept for the scenarios that follow.
         if level != "release":
             workspace.clear(archive)
-            workspace.clear(tree)
+            workspace.put_aside(tree)
     start = max(run.peak_bytes for run in runs["start and imports alone"])
     rows.append(["start and imports alone", "", "", _mib(start)])
     return Result(

@@ -49,7 +49,7 @@ print('{"lstat": %d}' % (time.perf_counter_ns() - began))
 }
 
 
-class _Script:
+class Script:
     """A program of a few lines in a bare interpreter: without ``site``, as in a frozen one."""
 
     def __init__(self, workspace: Workspace, label: str, script: str, *words: Path) -> None:
@@ -76,14 +76,14 @@ class _Script:
 
 def measure(workspace: Workspace) -> Result:
     """Trees of two sizes, installed once; then nothing is written any more."""
-    scripts = {"nothing": _Script(workspace, "nothing", "nothing")}
+    scripts = {"nothing": Script(workspace, "nothing", "nothing")}
     for files in _LIMITS_MS:
         payload, home = _installed(workspace, files)
         listed = workspace.root / f"files-{files}.txt"
         listed.write_text("".join(f"{path}\n" for path in _paths(home)))
         scripts |= {
-            f"check {files}": _Script(workspace, f"check-{files}", "check", payload, home),
-            f"lstat {files}": _Script(workspace, f"lstat-{files}", "lstat", listed),
+            f"check {files}": Script(workspace, f"check-{files}", "check", payload, home),
+            f"lstat {files}": Script(workspace, f"lstat-{files}", "lstat", listed),
         }
     runs = interleave(
         {name: script.contestant() for name, script in scripts.items()},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,12 +13,13 @@ from typing import TYPE_CHECKING
 from benchmarks import inputs
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import run
+from benchmarks.peers import RELEASE_START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from benchmarks.peers import Peer
+    from benchmarks.peers import Peer, Start
 
 
 class Workspace:
@@ -38,6 +41,12 @@ class Workspace:
         self.cores = cores
         self.platforms = tuple(platforms)
         self.tiny = tiny
+
+    @property
+    def start(self) -> Start:
+        """Of the release: what a peer starts that must start something."""
+        # What stands for the service in a tiny run knows this word alone.
+        return RELEASE_START._replace(arguments=("-V=full",)) if self.tiny else RELEASE_START
 
     def release(self, platform: str = "linux-amd64") -> Path:
         """The three components of a release."""
@@ -95,8 +104,28 @@ class Workspace:
 
     def fresh(self, path: Path) -> None:
         """Make an empty directory of it."""
-        self.clear(path)
+        self.put_aside(path)
         path.mkdir()
+
+    def put_aside(self, path: Path) -> None:
+        """Empty all files below a directory and move it away, until all of the run is removed.
+
+        For some minutes ext4 uses no inode again that was deleted, and to pass over thousands of
+        them makes each new file cost half a millisecond, which measured as much as 25 times the
+        time of all else: of 7,000 small files, ``tar`` took 0.17 s, and 4.4 s after three removals.
+        Inodes that stay cost nothing.
+        """
+        if not path.is_dir():
+            return
+        for directory, _, names in os.walk(path):
+            for name in names:
+                file = os.path.join(directory, name)
+                if stat.S_ISREG(os.lstat(file).st_mode):
+                    os.chmod(file, stat.S_IRUSR | stat.S_IWUSR)
+                    os.truncate(file, 0)
+        aside = self.root / "aside"
+        aside.mkdir(exist_ok=True)
+        path.rename(aside / str(len(os.listdir(aside))))
 
     def say(self, line: str) -> None:
         """One line of progress, on standard error."""

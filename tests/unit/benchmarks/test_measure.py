@@ -10,10 +10,12 @@ from benchmarks.measure import (
     Run,
     floor_seconds,
     interleave,
+    middle,
     own_peak_bytes,
     paired_ratio,
     run,
     shown_peak,
+    shown_seconds,
     turn,
 )
 
@@ -35,6 +37,17 @@ def test_the_ratio_is_the_median_of_the_quotients_not_the_quotient_of_the_median
 def test_runs_of_different_rounds_are_not_compared() -> None:
     with pytest.raises(ValueError, match="shorter"):
         paired_ratio([1.0, 2.0], [1.0])
+
+
+def test_the_spread_is_the_middle_half_whatever_one_disturbed() -> None:
+    assert middle([1.0, 2.0, 3.0, 4.0, 5.0]) == (2.0, 4.0)
+    assert middle([5.0, 2.0, 3.0, 4.0, 100.0]) == (3.0, 5.0)
+    assert middle([0.5]) == (0.5, 0.5)
+
+
+def test_seconds_are_shown_with_their_spread() -> None:
+    assert shown_seconds([0.1, 0.2, 0.3]) == "0.200 s (0.150-0.250)"
+    assert shown_seconds([20.0]) == "20.0 s (20.0-20.0)"
 
 
 def test_the_floor_spreads_all_cpu_over_all_cores() -> None:
@@ -65,6 +78,13 @@ def test_a_pipeline_passes_bytes_on_and_counts_all_its_processes(tmp_path: Path)
     assert output.read_text() == "THROUGH\n"
     assert took.cpu_seconds >= 0.2
     assert took.wall_seconds >= 0.1
+
+
+def test_variables_are_set_besides_those_of_this_process(tmp_path: Path) -> None:
+    code = "import os; print(os.environ['GIVEN'], 'PATH' in os.environ)"
+    output = tmp_path / "output"
+    run(Command((_python(code),), "shown", output=output, variables={"GIVEN": "given"}))
+    assert output.read_text() == "given True\n"
 
 
 def test_the_peak_is_that_of_the_process() -> None:

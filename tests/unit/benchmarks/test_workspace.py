@@ -54,6 +54,24 @@ def test_an_archive_that_failed_is_not_left_half_made(workspace: Workspace) -> N
     assert list(workspace.root.iterdir()) == [tree]
 
 
+def test_what_is_put_aside_keeps_its_inodes_and_takes_no_space(workspace: Workspace) -> None:
+    inodes = []
+    for _ in range(2):
+        workspace.fresh(workspace.root / "written")
+        inner = workspace.root / "written" / "inner"
+        inner.mkdir()
+        (inner / "file").write_bytes(b"content")
+        (inner / "file").chmod(0o400)
+        (inner / "link").symlink_to("/no/such/place")
+        inodes.append((inner / "file").stat().st_ino)
+    workspace.put_aside(workspace.root / "written")
+    workspace.put_aside(workspace.root / "written")
+    aside = sorted((workspace.root / "aside").rglob("file"))
+    assert sorted(path.stat().st_ino for path in aside) == sorted(inodes)
+    assert [path.stat().st_size for path in aside] == [0, 0]
+    assert [path.name for path in workspace.root.iterdir()] == ["aside"]
+
+
 def test_a_peer_without_archives_unpacks_the_tree_itself(workspace: Workspace) -> None:
     tree = workspace.tree("a", Path.mkdir)
     assert workspace.archive(Copy(), tree) == tree
