@@ -1,7 +1,7 @@
 """Side by side with the obvious alternatives, as ratios from one run.
 
 ``python -m benchmarks`` measures; ``--markdown`` prints the tables of an earlier run, ``--page``
-and ``--picture`` draw all of them. Read benchmarks/README.md before quoting a number.
+and ``--picture`` draw all of them. Read BENCHMARKS.md before quoting a number.
 """
 
 from __future__ import annotations

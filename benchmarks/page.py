@@ -32,7 +32,7 @@ _OPENED = ("first", "size", "again", "memory")
 _INTRODUCTION = """Bars begin at zero and show medians, lines on them the least and the largest of
 all rounds; shorter is better. Contestants took turns. Ours is the one named stigmer-payload, and a
 ratio is the median of pairs of one round. Times of two runs must not be compared. Read
-benchmarks/README.md before quoting a number."""
+BENCHMARKS.md before quoting a number."""
 
 
 def render(documents: Sequence[Document]) -> str:

@@ -124,6 +124,19 @@ def decoding(path: str) -> dict[str, Any]:
     }
 
 
+def buffers(path: str) -> dict[str, Any]:
+    """What an extractor must hold at once of a payload: its largest frame and reference."""
+    from container.reader import open_payload
+
+    with open_payload(path) as reader:
+        frames, entries = reader.index.frames, reader.index.entries
+    used = {frame.reference for frame in frames if frame.reference is not None}
+    return {
+        "frame_bytes": max(frame.plain_bytes for frame in frames),
+        "reference_bytes": max((entries[number].plain_bytes for number in used), default=0),
+    }
+
+
 def resigning(path: str) -> dict[str, Any]:
     """Copy a Mach-O to a new file and sign it ad hoc: every page is read, written and hashed."""
     from pathlib import Path
@@ -164,7 +177,16 @@ class _Counting:
 
 PROBES = {
     probe.__name__: probe
-    for probe in (nothing, imports, imports_list, opening, locating, decoding, resigning)
+    for probe in (
+        nothing,
+        imports,
+        imports_list,
+        opening,
+        locating,
+        decoding,
+        buffers,
+        resigning,
+    )
 }
 
 

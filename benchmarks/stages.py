@@ -60,7 +60,7 @@ class _Probe:
         # A probe that failed has printed nothing; the failure itself is reported by the run.
         if text:
             self.answers.append(json.loads(text))
-        self._workspace.clear(self._home)
+        self._workspace.put_aside(self._home)
 
 
 def measure(workspace: Workspace) -> Result:

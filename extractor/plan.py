@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from container.model import EntryKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from container.model import Component, Entry, Index
 
@@ -90,7 +90,9 @@ def make_plan(index: Index, components: Sequence[Component], present: Collection
     existing: dict[int, int] = {}
     for component in components:
         for extent in index.extents_of(component):
-            missing = tuple(number for number in extent.entries if number not in present)
+            missing = extent.entries
+            if present:
+                missing = tuple(number for number in missing if number not in present)
             if missing:
                 extents[extent.content_offset] = missing
             if len(missing) < len(extent.entries):
@@ -98,31 +100,27 @@ def make_plan(index: Index, components: Sequence[Component], present: Collection
                 existing[extent.content_offset] = there
     written = set(extents)
     ready = set()
-    for offset in sorted(written):
-        for number in index.frames_under(index.entries[extents[offset][0]]):
-            reference = index.frames[number].reference
-            if reference is None:
-                continue
-            reference_offset = index.entries[reference].content_offset
-            if reference_offset in existing and reference_offset not in written:
-                ready.add(reference_offset)
-            else:
-                extents.setdefault(reference_offset, (reference,))
+    for number in {frame for frame, _, _, _ in _runs(index, extents)}:
+        reference = index.frames[number].reference
+        if reference is None:
+            continue
+        reference_offset = index.entries[reference].content_offset
+        if reference_offset in existing and reference_offset not in written:
+            ready.add(reference_offset)
+        else:
+            extents.setdefault(reference_offset, (reference,))
     files: list[FilePlan] = []
-    parts: dict[int, list[Part]] = {}
     extent_of: dict[int, int] = {}
     for offset in sorted(extents):
-        entries = tuple(index.entries[number] for number in extents[offset])
+        entries = tuple(map(index.entries.__getitem__, extents[offset]))
         extent_of[offset] = len(files)
-        for number in index.frames_under(entries[0]):
-            frame = index.frames[number]
-            start = max(offset, frame.content_offset)
-            end = min(offset + entries[0].plain_bytes, frame.content_offset + frame.plain_bytes)
-            parts.setdefault(number, []).append(
-                Part(len(files), start - frame.content_offset, start - offset, end - start)
-            )
         owner = index.components[index.owner(extents[offset][0])].name
         files.append(FilePlan(entries, entries[0].plain_bytes, owner, offset not in written))
+    parts: dict[int, list[Part]] = {}
+    for number, offset, start, end in _runs(index, extents):
+        frame_offset = index.frames[number].content_offset
+        part = Part(extent_of[offset], start - frame_offset, start - offset, end - start)
+        parts.setdefault(number, []).append(part)
     for offset in sorted(ready):
         extent_of[offset] = len(extent_of)
     tasks = []
@@ -149,3 +147,30 @@ def make_plan(index: Index, components: Sequence[Component], present: Collection
         max((index.frames[task.number].plain_bytes for task in tasks), default=0),
         max((index.frames[task.number].stored_bytes for task in tasks), default=0),
     )
+
+
+def _runs(
+    index: Index, extents: Mapping[int, tuple[int, ...]]
+) -> Iterator[tuple[int, int, int, int]]:
+    """What each frame holds of each of some extents, in the order of the content stream.
+
+    Args:
+        index: of the payload.
+        extents: content offset -> numbers of entries.
+    Yields:
+        Number of the frame, offset of the extent, start and end of the run in the content stream.
+    """
+    frames = index.frames
+    number = 0
+    for offset in sorted(extents):
+        end = offset + index.entries[extents[offset][0]].plain_bytes
+        while frames[number].content_offset + frames[number].plain_bytes <= offset:
+            number += 1
+        start = offset
+        while True:
+            frame_end = frames[number].content_offset + frames[number].plain_bytes
+            yield number, offset, start, min(end, frame_end)
+            if end <= frame_end:
+                break
+            start = frame_end
+            number += 1

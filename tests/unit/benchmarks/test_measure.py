@@ -54,12 +54,13 @@ def test_the_floor_spreads_all_cpu_over_all_cores() -> None:
     assert floor_seconds(0.44, 0.21, 2) == pytest.approx(0.325)
 
 
-def test_every_other_round_goes_backwards() -> None:
-    assert [turn(["a", "b", "c"], number) for number in range(3)] == [
-        ["a", "b", "c"],
-        ["c", "b", "a"],
-        ["a", "b", "c"],
-    ]
+def test_every_other_round_goes_backwards_and_the_next_one_has_an_order_of_its_own() -> None:
+    names = [str(number) for number in range(12)]
+    orders = [turn(names, number) for number in range(8)]
+    assert all(sorted(order) == sorted(names) for order in orders)
+    assert all(orders[number + 1] == orders[number][::-1] for number in range(0, 8, 2))
+    assert len({tuple(order) for order in orders}) == 8
+    assert orders == [turn(names, number) for number in range(8)]
 
 
 def test_a_pipeline_passes_bytes_on_and_counts_all_its_processes(tmp_path: Path) -> None:
