@@ -73,7 +73,7 @@ def main(words: list[str] | None = None) -> int:
             chosen = arguments.json or _latest()
             print(report.render(json.loads(chosen.read_text()), markdown=True))
             return 0
-        if arguments.page or arguments.picture:
+        if arguments.page or arguments.picture or arguments.summary:
             _draw(arguments)
             return 0
         return _measure(arguments)
@@ -99,6 +99,9 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--picture", type=Path, metavar="FILE.svg", help="and FILE-narrow.svg: the main figures"
     )
+    parser.add_argument(
+        "--summary", type=Path, metavar="FILE.md", help="write the newest tables between its marks"
+    )
     arguments = parser.parse_args(words)
     for scenario in arguments.scenarios:
         if scenario not in _SCENARIOS:
@@ -116,7 +119,7 @@ def _draw(arguments: argparse.Namespace) -> None:
         OSError: a file cannot be read or written.
     """
     # Late: a process that measures stays small.
-    from benchmarks import found, page, picture
+    from benchmarks import found, page, picture, summary
 
     documents = found.read(_RESULTS)
     drawn: dict[Path, str] = {}
@@ -128,6 +131,9 @@ def _draw(arguments: argparse.Namespace) -> None:
             arguments.picture: picture.render(documents, columns=2),
             beside: picture.render(documents, columns=1),
         }
+    if arguments.summary:
+        text = arguments.summary.read_text("utf-8")
+        drawn[arguments.summary] = summary.replace(text, documents, _SCENARIOS)
     for path, text in drawn.items():
         path.write_text(text, encoding="utf-8")
         print(f"written: {os.path.relpath(path)}")

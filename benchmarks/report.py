@@ -33,6 +33,26 @@ class Table:
     columns: list[str]
     rows: list[list[str]]
 
+    def markdown(self) -> str:
+        """Without its title."""
+        alignment = ["---"] + ["---:"] * (len(self.columns) - 1)
+        lines = [self.columns, alignment, *self.rows]
+        # A bar within a cell would end it.
+        escaped = ([cell.replace("|", r"\|") for cell in cells] for cells in lines)
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in escaped)
+
+    def text(self) -> str:
+        """Without its title, in columns of one width."""
+        lines = [self.columns, *self.rows]
+        widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if number else cell.ljust(width)
+                for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            ).rstrip()
+            for cells in lines
+        )
+
 
 @dataclass(frozen=True)
 class Result:
@@ -66,9 +86,9 @@ def render(facts: dict[str, Any], *, markdown: bool = False) -> str:
     for fields in facts["results"]:
         heading = "## {}" if markdown else "== {} =="
         blocks.append(heading.format(fields["scenario"]))
-        for table in fields["tables"]:
-            draw = _markdown if markdown else _text
-            blocks.append(f"{table['title']}\n\n{draw(table['columns'], table['rows'])}")
+        for table in [Table(**table) for table in fields["tables"]]:
+            drawn = table.markdown() if markdown else table.text()
+            blocks.append(f"{table.title}\n\n{drawn}")
         lines = [Target(**target).line() for target in fields["targets"]] + fields["notes"]
         if lines:
             blocks.append("\n".join(f"- {line}" for line in lines))
@@ -96,19 +116,3 @@ def _machine(facts: dict[str, Any]) -> str:
     if settings["tiny"]:
         lines.append("TINY INPUTS: this run tries the benchmarks and measures nothing.")
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _markdown(columns: list[str], rows: list[list[str]]) -> str:
-    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _text(columns: list[str], rows: list[list[str]]) -> str:
-    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if number else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ).rstrip()
-        for cells in (columns, *rows)
-    )
