@@ -30,7 +30,7 @@ def write_back_starter() -> Callable[[int, int, int], object]:
     """What starts moving a written range to the disk, and does not wait for it.
 
     Called with a descriptor, an offset and a size in bytes. It is a hint, so that the flush at the
-    end finds little to do: a durable first start takes 1.12 x one that is not.
+    end finds little to do: a durable first start takes about 1.1 x one that is not.
     Nothing is done where the platform has no such call. Source: sync_file_range(2).
     """
     call = _libc_call("sync_file_range")
