@@ -133,11 +133,12 @@ class FrameDecoder:
         return self._stored.view
 
     def give_back(self) -> None:
-        """Do without the memory of plain bytes until the next ``decode``; the last ones are gone.
+        """Do without the memory of both buffers until they are next used; what they held is gone.
 
         To be called where as much is about to be needed for something else: 1.4 ms for 16 MiB.
         """
         self._plain.give_back()
+        self._stored.give_back()
 
     def decode(
         self, stored: Buffer, frame: Frame, where: str, reference: Reference | None = None

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from extractor.plan import FilePlan, FrameTask, Part, Plan
 
 
+# Of a mapped file at once: no more of it is ever counted as memory.
+_HASHED_BYTES = 4 << 20
+
+
 class _StoppedError(Exception):
     """Another worker has failed; its error is the one to report."""
 
@@ -184,8 +188,8 @@ class Extraction:
         reader = self._reader
         frame = reader.index.frames[task.number]
         where = f"{reader.source.name}: frame {task.number}"
-        stored = reader.read_stored(task.number, decoder.stored_buffer)
         reference = self._references.get(task.reference, decoder.give_back)
+        stored = reader.read_stored(task.number, decoder.stored_buffer)
         plain = decoder.decode(stored, frame, where, reference)
         del reference
         with self._changed:
@@ -260,9 +264,11 @@ class Extraction:
             with (
                 self._destination.map_file(opened.descriptor) as mapped,
                 memoryview(mapped) as view,
-                view[offset : offset + size] as run,
             ):
-                opened.hasher.update(run)
+                for start in range(offset, offset + size, _HASHED_BYTES):
+                    with view[start : min(start + _HASHED_BYTES, offset + size)] as run:
+                        opened.hasher.update(run)
+                    _let_go(mapped)
 
     def _create(self, file: FilePlan) -> int:
         if file.scratch:
@@ -293,6 +299,12 @@ def make_directories(plan: Plan, destination: Destination) -> None:
     """
     for entry in plan.directories:
         destination.make_directory(entry)
+
+
+def _let_go(mapped: mmap.mmap) -> None:
+    """What was read of a file stays in the page cache, and is no memory of this process."""
+    if hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 # Of all references in use at once, where there is more than one.
@@ -374,9 +386,7 @@ class _References:
     def _load(mapped: mmap.mmap) -> Reference:
         with memoryview(mapped) as plain:
             reference = Reference(plain)
-        if hasattr(mmap, "MADV_DONTNEED"):
-            # The copy is what is used; its source would count as memory of this process as well.
-            mapped.madvise(mmap.MADV_DONTNEED)
+        _let_go(mapped)
         return reference
 
     def close(self) -> None:

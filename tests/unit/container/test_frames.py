@@ -61,20 +61,23 @@ def test_the_buffer_serves_smaller_frames_too() -> None:
 def test_memory_that_was_given_back_is_there_again() -> None:
     decoder = FrameDecoder(5000, 5000)
     stored = zstd_frame(PLAIN)
-    kept = decoder.stored_buffer[: len(stored)]
-    kept[:] = stored
     for _ in range(2):
-        decoder.give_back()
+        kept = decoder.stored_buffer[: len(stored)]
+        kept[:] = stored
         assert decoder.decode(kept, frame_row(stored, len(PLAIN)), "frame") == PLAIN
+        decoder.give_back()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere pages may stay")
 def test_memory_that_was_given_back_takes_no_room() -> None:
-    decoder = FrameDecoder(5000)
+    decoder = FrameDecoder(5000, 5000)
     stored = zstd_frame(PLAIN)
-    plain = decoder.decode(stored, frame_row(stored, len(PLAIN)), "frame")
+    kept = decoder.stored_buffer[: len(stored)]
+    kept[:] = stored
+    plain = decoder.decode(kept, frame_row(stored, len(PLAIN)), "frame")
     decoder.give_back()
     assert not any(plain)
+    assert not any(kept)
 
 
 # Shorter than zstd's own least dictionary, and one that looks like a trained dictionary.

@@ -326,7 +326,11 @@ def test_frames_that_wait_for_a_reference_are_overtaken(tmp_path: Path) -> None:
     assert destination.contents == expected_contents(files(3))
 
 
-def test_a_file_whose_later_frame_is_taken_first_is_hashed_in_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hashed_bytes", [FRAME_BYTES // 3, 4 << 20])
+def test_a_file_whose_later_frame_is_taken_first_is_hashed_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hashed_bytes: int
+) -> None:
+    monkeypatch.setattr(pipeline, "_HASHED_BYTES", hashed_bytes)
     """The first frame of ``big`` waits for a reference, the second one needs none."""
     components: Components = {
         "base": File(noise(1, 1000)),
