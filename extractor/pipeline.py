@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from extractor.plan import FilePlan, FrameTask, Part, Plan
 
 
-# Of a mapped file at once: no more of it is ever counted as memory.
+# Of a mapped file that is hashed: so much of it at once counts as memory of this process.
 _HASHED_BYTES = 4 << 20
 
 

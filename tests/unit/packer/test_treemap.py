@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from container import limits
 from packer.treemap import Block, Box, Item, lay_out, squarify
 
 WHOLE = Box(3, 5, 400, 250)
@@ -125,3 +126,12 @@ def test_the_deepest_legal_path_is_laid_out() -> None:
     deep = "/".join("a" * 512)
     (block,) = lay_out(files((deep, 7)), WHOLE, 100)
     assert block.cells[0].items[0].path == deep
+
+
+def test_paths_as_deep_as_the_format_allows_are_laid_out() -> None:
+    depth = limits.MAX_PATH_BYTES // 2 - 4
+    items = [
+        Item(f"c/{side}/{'d/' * depth}{number}", 1000, 500) for side in "xyz" for number in range(3)
+    ]
+    blocks = lay_out(items, Box(0, 0, 1200, 680), 420)
+    assert sorted(item for block in blocks for cell in block.cells for item in cell.items) == items
