@@ -35,6 +35,7 @@ from benchmarks import (
     warming,
 )
 from benchmarks.errors import BenchmarkError
+from benchmarks.peers import compile_modules
 from benchmarks.workspace import Workspace
 from fixtures import PLATFORMS, FixtureError
 
@@ -142,6 +143,7 @@ def _draw(arguments: argparse.Namespace) -> None:
 def _measure(arguments: argparse.Namespace) -> int:
     # What cp -r and tar write depends on it; every output is compared with its modes.
     os.umask(0o022)
+    compile_modules()
     cores = machine.pin_cores(arguments.cores)
     platforms = PLATFORMS if arguments.platforms else PLATFORMS[:1]
     when = datetime.now(UTC)

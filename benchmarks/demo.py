@@ -27,7 +27,7 @@ import psutil
 from benchmarks.errors import BenchmarkError
 from benchmarks.inputs import fingerprint, tree_bytes
 from benchmarks.measure import Command, Contestant, interleave, paired_ratio, walls
-from benchmarks.peers import tool
+from benchmarks.peers import compile_modules, tool
 from container.units import human_bytes
 from extractor.host import health, server
 from extractor.host.health import Health
@@ -56,6 +56,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
             raise BenchmarkError("the demo runs the programs that it packs: Linux on x86-64 only")
+        compile_modules()
         if keep is not None:
             keep.mkdir(parents=True, exist_ok=True)
             if any(keep.iterdir()):

@@ -20,7 +20,7 @@ from benchmarks.measure import (
     paired_ratio,
     walls,
 )
-from benchmarks.peers import Copy, TarZstd, others
+from benchmarks.peers import Copy, Stigmer, TarZstd, others
 from benchmarks.probing import Probe
 from benchmarks.report import Result, Table, Target, seconds
 from container.units import human_bytes
@@ -69,7 +69,7 @@ def measure(workspace: Workspace) -> Result:
         writing(workspace, commands)
         | {name: probe.contestant() for name, probe in installs.items()}
         | {_DECODE: decoding.contestant(), _PROGRAM: Contestant(program)}
-        | {_IMPORTS: Probe(workspace, "imports").contestant()},
+        | {_IMPORTS: Contestant(Stigmer().start())},
         workspace.rounds,
         workspace.say,
     )

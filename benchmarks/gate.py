@@ -25,7 +25,7 @@ from benchmarks import instructions, machine, opening, warming
 from benchmarks.errors import BenchmarkError
 from benchmarks.installing import InstallProbe
 from benchmarks.measure import Contestant, cpus, interleave, paired_ratio, walls
-from benchmarks.peers import Stigmer, TarZstd
+from benchmarks.peers import Stigmer, TarZstd, compile_modules
 from benchmarks.report import Target, seconds
 from benchmarks.workspace import Workspace
 from container.units import human_bytes
@@ -93,6 +93,7 @@ def main(words: list[str] | None = None) -> int:
         bounds = read_bounds(arguments.bounds)
         if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
             raise BenchmarkError("the gate measures on Linux on x86-64 only")
+        compile_modules()
         cores = machine.pin_cores(_CORES)
         with tempfile.TemporaryDirectory(prefix="stigmer-gate-", dir=arguments.work) as work:
             workspace = _Workspace(

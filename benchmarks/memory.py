@@ -34,7 +34,7 @@ def measure(workspace: Workspace) -> Result:
     rows: list[list[str]] = []
     targets: list[Target] = []
     runs: dict[str, list[Run]] = {}
-    imports = Probe(workspace, "imports").contestant()
+    imports = Contestant(Stigmer().start())
     runs |= interleave({"start and imports alone": imports}, rounds, workspace.say)
     for name, tree, peer, level in _subjects(workspace):
         archive = workspace.archive(peer, tree, "" if level == "release" else f".{level}")

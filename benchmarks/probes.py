@@ -22,13 +22,6 @@ def nothing(path: str) -> dict[str, Any]:
     return {"path": bool(path)}
 
 
-def imports(path: str) -> dict[str, Any]:
-    """Everything ``stigmer-extract unpack`` imports, and no more."""
-    for module in ("cli", "progress", "unpack"):
-        import_module(f"extractor.{module}")
-    return {"path": bool(path), "modules": len(sys.modules)}
-
-
 def imports_list(path: str) -> dict[str, Any]:
     """Everything ``stigmer-extract list`` imports, and no more."""
     import_module("extractor.cli")
@@ -179,7 +172,6 @@ PROBES = {
     probe.__name__: probe
     for probe in (
         nothing,
-        imports,
         imports_list,
         opening,
         locating,

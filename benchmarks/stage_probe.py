@@ -37,6 +37,7 @@ SEAMS = {
     f"{_DESTINATION}.make_directory": "write",
     f"{_DESTINATION}.create_file": "write",
     f"{_DESTINATION}.write": "write",
+    f"{_DESTINATION}.write_file": "write",
     f"{_DESTINATION}.close_file": "write",
     f"{_DESTINATION}.make_symlink": "write",
     f"{_DESTINATION}.make_hardlink": "write",

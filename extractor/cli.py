@@ -1,21 +1,16 @@
-"""``stigmer-extract``: the run side's command line."""
+"""All commands of ``stigmer-extract``, with click: what ``main`` does not run without it."""
 
 from __future__ import annotations
 
-import os
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from container.errors import ContainerError, told
+from container.errors import ContainerError
 from container.model import EntryKind
 from container.reader import open_payload
 from container.units import human_bytes
-from extractor import home_cli, options
-
-if TYPE_CHECKING:
-    from extractor.events import Listener
+from extractor import commands, home_cli, options, output
 
 _TYPES: dict[int, str] = {
     EntryKind.FILE: "-",
@@ -37,7 +32,7 @@ def cli() -> None:
 
 @cli.command("list")
 @click.argument("file")
-@options.JSON
+@options.json_option
 def list_command(file: str, as_json: bool) -> None:
     """List the components and files of FILE; nothing is decoded."""
     with open_payload(file) as reader:
@@ -66,7 +61,7 @@ def list_command(file: str, as_json: bool) -> None:
                 for component in index.components
             ],
         }
-        options.print_json(facts)
+        output.print_json(facts)
         return
     # One write: a line each costs more than everything before it, for 10,000 entries.
     lines = [
@@ -86,57 +81,33 @@ def list_command(file: str, as_json: bool) -> None:
 @click.argument("file")
 @click.argument("components", nargs=-1, metavar="[COMPONENT]...")
 @click.option("--to", "target", required=True, metavar="DIR", help="Directory to write below.")
-@options.JOBS
-@options.PROGRESS
-@options.JSON
-def unpack_command(
-    file: str,
-    components: tuple[str, ...],
-    target: str,
-    jobs: int | None,
-    style: str | None,
-    as_json: bool,
-) -> None:
+@options.jobs_option
+@options.progress_option
+@options.json_option
+def unpack_command(**parameters: Any) -> None:
     """Write COMPONENTs of FILE, or all of them, below DIR.
 
     Each appears whole and verified, or not at all. Nothing that exists is overwritten.
     """
-    from extractor.unpack import unpack
-
-    def run(listener: Listener) -> dict[str, Any]:
-        with open_payload(file) as reader:
-            done = unpack(reader, target, components, options.jobs_or_default(jobs), listener)
-            root = reader.index.entries
-            return {
-                "target": target,
-                "components": {
-                    component.name: os.path.join(target, root[component.first_entry].path)
-                    for component in done
-                },
-                "plain_bytes": sum(component.plain_bytes for component in done),
-            }
-
-    facts = options.run_shown(run, options.progress_style(style, as_json=as_json))
-    if as_json:
-        options.print_json(facts)
-    else:
-        for name, path in facts["components"].items():
-            click.echo(f"{name}: {path}")
-        click.echo(f"{human_bytes(facts['plain_bytes'])} in {facts['seconds']:.2f} s")
+    commands.unpack(**parameters)
 
 
 for command in home_cli.COMMANDS:
     cli.add_command(command)
 
 
-def main() -> None:
-    """Run the command line and exit with the code that ``container.errors`` gives."""
+def run() -> int:
+    """Run the command line.
+
+    Returns:
+        The exit code that ``container.errors`` gives.
+    Raises:
+        SystemExit: where a command or click ends it.
+    """
     try:
-        status = cli.main(standalone_mode=False) or 0
+        return cli.main(standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
-        status = error.exit_code
+        return error.exit_code
     except (ContainerError, OSError, click.Abort) as error:
-        text, status = told(error)
-        click.echo(text, err=True)
-    sys.exit(status)
+        return output.tell(error)

@@ -31,6 +31,9 @@ class Destination(Protocol):
     def create_scratch(self) -> int:
         """A file without a name, gone when it is closed."""
 
+    def write_file(self, entry: Entry, plain: memoryview) -> None:
+        """A new file with its final mode and all its contents, and no descriptor left."""
+
     def write(self, descriptor: int, plain: memoryview, offset: int) -> None:
         """All of ``plain``, at an offset in bytes; callable from several threads."""
 
@@ -58,12 +61,11 @@ class DirectoryDestination:
 
     Args:
         root: an existing, empty directory.
-        written: called with a descriptor, an offset and a size in bytes behind each write.
+        written: called with a descriptor, an offset and a size in bytes behind each write, but
+            not behind that of a whole small file.
     """
 
-    def __init__(
-        self, root: str, written: Callable[[int, int, int], object] = lambda *_: None
-    ) -> None:
+    def __init__(self, root: str, written: Callable[[int, int, int], object] | None = None) -> None:
         self._root = root
         self._written = written
         self._prefix = os.path.join(root, "")
@@ -109,14 +111,30 @@ class DirectoryDestination:
             raise explained(error, path) from error
         return descriptor
 
+    def write_file(self, entry: Entry, plain: memoryview) -> None:
+        """See ``Destination``: ``create_file``, ``write`` and ``close_file`` in one.
+
+        A tree may have thousands of small files, and each call of a function for each is felt.
+        """
+        path = self._prefix + entry.path
+        try:
+            descriptor = os.open(path, _CREATE, 0o600)
+            try:
+                os.fchmod(descriptor, entry.mode)
+                _write_all(descriptor, plain, 0)
+                if self._written is not None and len(plain) >= _SMALL_BYTES:
+                    self._written(descriptor, 0, len(plain))
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise explained(error, path) from error
+
     def write(self, descriptor: int, plain: memoryview, offset: int) -> None:
         """See ``Destination``."""
         try:
-            written = os.pwrite(descriptor, plain, offset)
-            # A short count is legal: a signal, a full disk, or the 2 GiB bound of one call.
-            while written < len(plain):
-                written += os.pwrite(descriptor, plain[written:], offset + written)
-            self._written(descriptor, offset, written)
+            _write_all(descriptor, plain, offset)
+            if self._written is not None:
+                self._written(descriptor, offset, len(plain))
         except OSError as error:
             raise explained(error, self._root) from error
 
@@ -156,8 +174,24 @@ class DirectoryDestination:
             raise explained(error, path) from error
 
 
+# Starting each of 7,000 smaller files on its way to the disk doubles what the kernel has to do for
+# them: the flush at the end takes them all at once.
+_SMALL_BYTES = 64 << 10
+# Linux makes the pages of a file as large as what one call writes. From 2 MiB on they come out of
+# the blocks that a virtual machine gives back to its host while they are free, and that it fetches
+# again at 2 ms each: a release takes 0.45 s then, and 0.21 s so. Elsewhere it makes no difference.
+_WRITE_BYTES = 512 << 10
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | _NOFOLLOW
+
+
+def _write_all(descriptor: int, plain: memoryview, offset: int) -> None:
+    written = 0
+    # A short count is legal, too: a signal, a full disk. Each piece is released whatever happens:
+    # an error would keep it, and with it the file that the bytes are mapped from.
+    while written < len(plain):
+        with plain[written : written + _WRITE_BYTES] as piece:
+            written += os.pwrite(descriptor, piece, offset + written)
 
 
 def explained(error: OSError, path: str) -> Exception:

@@ -33,7 +33,11 @@ class Started(NamedTuple):
 
 
 class Advanced(NamedTuple):
-    """So many more plain bytes of a component's files are written and verified."""
+    """So many more plain bytes of a component's files are written; those of small ones add up.
+
+    They come from frames that are verified. A file that several frames fill is verified itself
+    when the last of them is written.
+    """
 
     component: str
     plain_bytes: int
@@ -64,14 +68,11 @@ if TYPE_CHECKING:
 
 def started(plan: Plan) -> Started:
     """What a plan will write."""
-    shares = dict.fromkeys((component.name for component in plan.components), 0)
-    for file in plan.files:
-        if not file.scratch:
-            shares[file.component] += file.plain_bytes * len(file.entries)
-    return Started(
-        tuple(Share(row.name, row.version, shares[row.name]) for row in plan.components),
-        plan.plain_bytes,
+    shares = tuple(
+        Share(component.name, component.version, plain_bytes)
+        for component, plain_bytes in zip(plan.components, plan.component_bytes, strict=True)
     )
+    return Started(shares, plan.plain_bytes)
 
 
 def ignore(event: Event) -> None:

@@ -8,10 +8,8 @@
     HOME/held                                 what ``rollback`` went back from
     HOME/.lock                                held by the kernel: a dead process frees it
 
-Imports only ``os``: a warm start pays for it.
+Imports only ``os``, and no ``__future__``: a warm start pays for it.
 """
-
-from __future__ import annotations
 
 import os
 

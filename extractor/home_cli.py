@@ -10,8 +10,9 @@ import click
 from container.errors import IntegrityError, NotInstalledError
 from container.reader import open_payload
 from container.units import human_bytes
-from extractor import options
+from extractor import commands, options
 from extractor.home import Home
+from extractor.output import print_json
 
 if TYPE_CHECKING:
     from container.reader import PayloadReader
@@ -34,65 +35,22 @@ _SHOWN_DAMAGED = 10
     "--force", is_flag=True, help="Also over a newer version, and after `rollback` held this one."
 )
 @_NO_WAIT
-@options.JOBS
-@options.PROGRESS
-@options.JSON
-def install_command(
-    file: str,
-    home: str | None,
-    force: bool,
-    no_wait: bool,
-    jobs: int | None,
-    style: str | None,
-    as_json: bool,
-) -> None:
+@options.jobs_option
+@options.progress_option
+@options.json_option
+def install_command(**parameters: Any) -> None:
     """Make HOME/bin lead to the components of FILE.
 
     They are staged, verified, made durable and published by one rename; a second run finds them
     installed and writes nothing. What was installed before keeps running, and stays for `rollback`.
     """
-    from extractor.install import install
-
-    def run(listener: Listener) -> dict[str, Any]:
-        with open_payload(file) as reader:
-            done = install(
-                reader,
-                Home(home),
-                options.jobs_or_default(jobs),
-                listener,
-                wait=not no_wait,
-                force=force,
-            )
-            return done._asdict()
-
-    facts = options.run_shown(run, options.progress_style(style, as_json=as_json))
-    if as_json:
-        options.print_json(facts)
-    elif facts["held"]:
-        click.echo(_held_text(facts))
-    elif facts["already"]:
-        click.echo(f"{facts['version']} is installed: {facts['path']}")
-    else:
-        shared = facts["shared_bytes"]
-        click.echo(
-            f"installed {facts['version']}: {facts['path']} "
-            f"({human_bytes(facts['plain_bytes'])}"
-            + (f" and {human_bytes(shared)} unchanged" if shared else "")
-            + f" in {facts['seconds']:.2f} s)"
-        )
-
-
-def _held_text(facts: dict[str, Any]) -> str:
-    return (
-        f"{facts['version']} stays in use: {facts['path']} "
-        "(`rollback` went back to it; `install --force` undoes that)"
-    )
+    commands.install(**parameters)
 
 
 @click.command("status")
 @click.argument("file", required=False)
 @_HOME
-@options.JSON
+@options.json_option
 def status_command(file: str | None, home: str | None, as_json: bool) -> None:
     """Say what is installed, and whether it is intact by size and time of its files.
 
@@ -106,7 +64,7 @@ def status_command(file: str | None, home: str | None, as_json: bool) -> None:
         with open_payload(file) as reader:
             facts = examine.status(Home(home), reader)
     if as_json:
-        options.print_json(facts)
+        print_json(facts)
         return
     click.echo(f"{facts['version']} for {facts['platform']}: {facts['path']}")
     components: Any = facts["components"]
@@ -132,9 +90,9 @@ def status_command(file: str | None, home: str | None, as_json: bool) -> None:
 @click.argument("file", required=False)
 @_HOME
 @click.option("--repair", is_flag=True, help="Extract what is bad again; needs FILE.")
-@options.JOBS
-@options.PROGRESS
-@options.JSON
+@options.jobs_option
+@options.progress_option
+@options.json_option
 def verify_command(
     file: str | None,
     home: str | None,
@@ -172,14 +130,14 @@ def verify_command(
             done = options.run_shown(run, options.progress_style(style, as_json=as_json))
             facts |= done | {"repaired": not done["held"]}
     if as_json:
-        options.print_json(facts)
+        print_json(facts)
     else:
         for finding in bad:
             click.echo(f"{finding.subject}: {finding.problem}")
         if not bad:
             click.echo(f"intact: {len(findings)} files")
         if facts.get("held"):
-            click.echo(_held_text(facts))
+            click.echo(commands.held_text(facts))
         elif facts["repaired"]:
             click.echo(f"repaired: {facts['path']} ({human_bytes(facts['plain_bytes'])} extracted)")
     if bad and not repair:
@@ -206,7 +164,7 @@ def _verify(home: Home, reader: PayloadReader | None, *, repair: bool) -> list[F
 @click.command("doctor")
 @click.argument("file", required=False)
 @_HOME
-@options.JSON
+@options.json_option
 def doctor_command(file: str | None, home: str | None, as_json: bool) -> None:
     """Check everything that an installation needs; with FILE, what FILE needs.
 
@@ -220,7 +178,7 @@ def doctor_command(file: str | None, home: str | None, as_json: bool) -> None:
         with open_payload(file) as reader:
             findings = list(examine.diagnose(Home(home), reader))
     if as_json:
-        options.print_json(
+        print_json(
             {
                 "home": Home(home).path,
                 "checks": [
@@ -240,7 +198,7 @@ def doctor_command(file: str | None, home: str | None, as_json: bool) -> None:
 @click.command("rollback")
 @_HOME
 @_NO_WAIT
-@options.JSON
+@options.json_option
 def rollback_command(home: str | None, no_wait: bool, as_json: bool) -> None:
     """Lead HOME/bin back to the version that was in use before.
 
@@ -252,7 +210,7 @@ def rollback_command(home: str | None, no_wait: bool, as_json: bool) -> None:
     printer = EventPrinter("none" if as_json else "lines")
     done = rollback(Home(home), printer, wait=not no_wait)
     if as_json:
-        options.print_json(done._asdict())
+        print_json(done._asdict())
     else:
         click.echo(f"went back from {done.from_version} to {done.version}: {done.path}")
 
@@ -261,7 +219,7 @@ def rollback_command(home: str | None, no_wait: bool, as_json: bool) -> None:
 @_HOME
 @click.option("--all", "everything", is_flag=True, help="Also the version `rollback` goes back to.")
 @_NO_WAIT
-@options.JSON
+@options.json_option
 def clean_command(home: str | None, everything: bool, no_wait: bool, as_json: bool) -> None:
     """Remove old versions and what killed attempts have left; never what a process runs from."""
     from extractor import events
@@ -279,7 +237,7 @@ def clean_command(home: str | None, everything: bool, no_wait: bool, as_json: bo
     removed = [event.path for event in told if isinstance(event, events.Removed)]
     kept = {event.path: event.reason for event in told if isinstance(event, events.Kept)}
     if as_json:
-        options.print_json({"home": place.path, "removed": removed, "kept": kept})
+        print_json({"home": place.path, "removed": removed, "kept": kept})
         return
     for path in removed:
         click.echo(f"removed {path}")

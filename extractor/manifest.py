@@ -1,16 +1,17 @@
 """The record that an installation leaves beside its files: what it holds, and how to know it again.
 
-Plain text, one line for a column of all files, because every warm start reads it: for 7,000 files
-that takes 3.3 ms, as JSON would, without the 1.5 ms of ``import json``. Imports only ``os``.
+Text, one line for a column of all files, because every warm start reads it. Numbers are 64 bits in
+hex, as memory has them: decimal ones take 1.7 times as long to read, and JSON 1.5 ms to import.
+Imports only ``os``.
 """
-
-from __future__ import annotations
 
 import os
 
 NAME = ".manifest"
-_TITLE = "stigmer-manifest 2"
+_TITLE = "stigmer-manifest 3"
 _NONE = "-"
+
+_NUMBER_MASK = (1 << 64) - 1
 
 
 class Manifest:
@@ -20,8 +21,9 @@ class Manifest:
     """
 
     __slots__ = (
+        "_digests",
         "components",
-        "digests",
+        "digest_line",
         "index_sha256",
         "index_xxh3",
         "inode",
@@ -59,8 +61,17 @@ class Manifest:
         self.plain_bytes: list[int] = []
         """As ``st_size``."""
         self.mtimes_ns: list[int] = []
-        self.digests: list[str] = []
+        self.digest_line = ""
+        """The digests as a record has them, until somebody asks: no warm start does."""
+        self._digests: list[str] = []
+
+    @property
+    def digests(self) -> list[str]:
         """XXH3-128 of the contents, or of a symlink's target, in hex; ``-`` for a directory."""
+        if self.digest_line:
+            self._digests = self.digest_line.split(" ")
+            self.digest_line = ""
+        return self._digests
 
     def add(self, path: str, status: os.stat_result, digest: str | None) -> None:
         """Describe one more file, symlink, or directory (which has no digest)."""
@@ -85,10 +96,7 @@ class Manifest:
             str(len(self.components)),
             *(line for component in self.components.items() for line in component),
             str(len(self.paths)),
-            *(
-                " ".join(map(str, column))
-                for column in (self.modes, self.inodes, self.plain_bytes, self.mtimes_ns)
-            ),
+            *map(_hex, (self.modes, self.inodes, self.plain_bytes, self.mtimes_ns)),
             " ".join(self.digests),
             *self.paths,
             "",
@@ -115,10 +123,11 @@ def decode(data: bytes) -> Manifest:
         columns = 8 + 2 * int(component_count)
         manifest.components = dict(zip(lines[8:columns:2], lines[9:columns:2], strict=True))
         row_count = int(lines[columns])
-        manifest.modes, manifest.inodes, manifest.plain_bytes, manifest.mtimes_ns = (
-            list(map(int, line.split())) for line in lines[columns + 1 : columns + 5]
-        )
-        manifest.digests = lines[columns + 5].split()
+        manifest.modes = _numbers(lines[columns + 1])
+        manifest.inodes = _numbers(lines[columns + 2])
+        manifest.plain_bytes = _numbers(lines[columns + 3])
+        manifest.mtimes_ns = _numbers(lines[columns + 4], signed=True)
+        manifest.digest_line = digests = lines[columns + 5]
     except IndexError as error:
         raise ValueError("the record ends too early") from error
     # The last line is empty: a record that was cut lacks it, or paths.
@@ -129,11 +138,30 @@ def decode(data: bytes) -> Manifest:
         manifest.inodes,
         manifest.plain_bytes,
         manifest.mtimes_ns,
-        manifest.digests,
     )
-    if lines[-1] or any(len(column) != row_count for column in columns_found):
+    digest_count = digests.count(" ") + 1 if digests else 0
+    if (
+        lines[-1]
+        or digest_count != row_count
+        or any(len(column) != row_count for column in columns_found)
+    ):
         raise ValueError("the record is not whole")
     return manifest
+
+
+def _hex(numbers: list[int]) -> str:
+    """A time beyond the year 2262 becomes another one: to the next start its file is damaged."""
+    import struct  # no part of a warm start
+
+    return struct.pack(f"={len(numbers)}Q", *(number & _NUMBER_MASK for number in numbers)).hex()
+
+
+def _numbers(line: str, *, signed: bool = False) -> list[int]:
+    data = memoryview(bytes.fromhex(line))
+    try:
+        return (data.cast("q") if signed else data.cast("Q")).tolist()
+    except TypeError as error:
+        raise ValueError("a number of the record is not whole") from error
 
 
 def read(root: str) -> Manifest | None:

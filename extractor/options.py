@@ -1,35 +1,57 @@
-"""What the commands of ``stigmer-extract`` share: options, progress, and JSON."""
+"""What the commands of ``stigmer-extract`` share: options, workers, and progress.
+
+click is imported where an option is declared: a command that is read without it declares none.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
 
-import click
+from extractor.words import STYLES
 
-from extractor.progress import STYLES, EventPrinter
-
+TYPE_CHECKING = False  # the one of typing costs its import, at every warm start
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from extractor.events import Listener
 
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-JOBS = click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    help="Frames decoded at once. Default: all cores, at most 8.",
-)
-PROGRESS = click.option(
-    "--progress",
-    "style",
-    type=click.Choice(STYLES),
-    help="On standard error. Default: a bar on a terminal, lines otherwise; none with --json.",
-)
-
 # Each worker holds a frame, plain and stored; beyond 8 the file system is what is waited for.
 _MAX_DEFAULT_JOBS = 8
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare ``--json``, the parameter ``as_json``."""
+    import click
+
+    option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+    return option(command)
+
+
+def jobs_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare ``--jobs``; its parameter goes through ``jobs_or_default``."""
+    import click
+
+    option = click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        help="Frames decoded at once. Default: all cores, at most 8.",
+    )
+    return option(command)
+
+
+def progress_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare ``--progress``; its parameter ``style`` goes through ``progress_style``."""
+    import click
+
+    option = click.option(
+        "--progress",
+        "style",
+        type=click.Choice(STYLES),
+        help="On standard error. Default: a bar on a terminal, lines otherwise; none with --json.",
+    )
+    return option(command)
 
 
 def jobs_or_default(jobs: int | None) -> int:
@@ -42,15 +64,10 @@ def progress_style(style: str | None, *, as_json: bool) -> str:
     return style or ("none" if as_json else "auto")
 
 
-def print_json(facts: dict[str, Any]) -> None:
-    """Print facts for machines."""
-    import json  # 3 ms of every start that does not need it
-
-    click.echo(json.dumps(facts, indent=2))
-
-
 def run_shown(run: Callable[[Listener], dict[str, Any]], style: str) -> dict[str, Any]:
     """What ``run`` returns, and how long it took, in seconds; its events are shown."""
+    from extractor.progress import EventPrinter
+
     start_ns = time.monotonic_ns()
     printer = EventPrinter(style)
     try:

@@ -21,11 +21,13 @@ from container.reader import check_file
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from container.model import Entry
     from container.reader import PayloadReader
     from extractor.destinations import Destination
-    from extractor.plan import FilePlan, FrameTask, Part, Plan
+    from extractor.plan import FrameTask, Plan
 
-
+# Progress of whole files is told when they add up to so much: thousands of them are small.
+_TOLD_BYTES = 256 << 10
 # Of a mapped file that is hashed: so much of it at once counts as memory of this process.
 _HASHED_BYTES = 4 << 20
 
@@ -185,110 +187,110 @@ class Extraction:
             return None
 
     def _extract(self, task: FrameTask, decoder: FrameDecoder) -> None:
-        reader = self._reader
-        frame = reader.index.frames[task.number]
-        where = f"{reader.source.name}: frame {task.number}"
+        where = f"{self._reader.source.name}: frame {task.number}"
         reference = self._references.get(task.reference, decoder.give_back)
-        stored = reader.read_stored(task.number, decoder.stored_buffer)
-        plain = decoder.decode(stored, frame, where, reference)
+        stored = self._reader.read_stored(task.number, decoder.stored_buffer)
+        plain = decoder.decode(stored, self._reader.index.frames[task.number], where, reference)
         del reference
         with self._changed:
             self._references.release(task.reference)
             self._changed.notify_all()
-        for part in task.parts:
-            file = self._plan.files[part.extent]
-            chunk = plain[part.frame_offset : part.frame_offset + part.size]
-            if part.size == file.plain_bytes:
-                self._write_whole(file, part, chunk)
-            else:
-                self._write_part(file, part, chunk)
+        self._write(task, plain)
 
-    def _write_whole(self, file: FilePlan, part: Part, chunk: memoryview) -> None:
-        """A file that lies in one frame: no other worker ever sees it."""
-        descriptor = self._create(file)
-        try:
-            self._destination.write(descriptor, chunk, 0)
-            check_file(file.entries[0], xxhash.xxh3_128_digest(chunk), self._reader.source.name)
-            self._progress_by(file, part.size)
-            self._references.offer(part.extent, descriptor, self._changed)
-        finally:
-            self._destination.close_file(descriptor)
-        self._write_copies(file, chunk)
+    def _write(self, task: FrameTask, plain: memoryview) -> None:
+        """All that one frame holds: a part of a large file, or thousands of small files."""
+        frame_offset = self._reader.index.frames[task.number].content_offset
+        # Looked up once: what is done for each small file is felt.
+        files, copies, needed = self._plan.files, self._plan.copies, self._references.needed
+        digest_of, write_file = xxhash.xxh3_128_digest, self._destination.write_file
+        where, frame_bytes, untold_bytes = self._reader.source.name, len(plain), 0
+        for extent in task.extents:
+            entry = files[extent]
+            start = entry.content_offset - frame_offset
+            end = start + entry.plain_bytes
+            if start < 0 or end > frame_bytes or extent in needed:
+                self._write_part(task, extent, plain)
+                continue
+            # No other worker ever sees this file.
+            chunk = plain[start:end]
+            check_file(entry, digest_of(chunk), where)
+            write_file(entry, chunk)
+            untold_bytes += entry.plain_bytes
+            if untold_bytes >= _TOLD_BYTES:
+                self._tell(task, untold_bytes)
+                untold_bytes = 0
+            if extent in copies:
+                self._write_copies(task, extent, chunk)
+        self._tell(task, untold_bytes)
 
-    def _write_part(self, file: FilePlan, part: Part, chunk: memoryview) -> None:
-        """One run of a file that several frames fill, possibly at once."""
+    def _write_part(self, task: FrameTask, extent: int, plain: memoryview) -> None:
+        """A run of a file that several workers may see: they fill it, or decode with it."""
+        entry, destination = self._plan.files[extent], self._destination
+        frame_offset = self._reader.index.frames[task.number].content_offset
+        start = max(entry.content_offset, frame_offset)
+        end = entry.content_offset + entry.plain_bytes
+        chunk = plain[start - frame_offset : end - frame_offset]
+        file_offset = start - entry.content_offset
         with self._changed:
             if self._error is not None:
                 raise _StoppedError
-            if part.extent not in self._open:
+            if extent not in self._open:
                 try:
-                    self._open[part.extent] = _OpenFile(self._create(file))
+                    if task.scratch:
+                        self._open[extent] = _OpenFile(destination.create_scratch())
+                    else:
+                        self._open[extent] = _OpenFile(destination.create_file(entry))
                 except BaseException as error:
                     # Here, under the lock: a worker of the same file would find its name taken.
                     self._fail(error)
                     raise
-            opened = self._open[part.extent]
-        self._destination.write(opened.descriptor, chunk, part.file_offset)
-        self._progress_by(file, part.size)
-        if not self._hash(opened, part, chunk, file.plain_bytes):
+            opened = self._open[extent]
+        destination.write(opened.descriptor, chunk, file_offset)
+        self._tell(task, len(chunk))
+        if not self._hash(opened, entry, chunk, file_offset):
             return
-        check_file(file.entries[0], opened.hasher.digest(), self._reader.source.name)
-        self._references.offer(part.extent, opened.descriptor, self._changed)
-        if len(file.entries) > 1:
-            with (
-                self._destination.map_file(opened.descriptor) as mapped,
-                memoryview(mapped) as view,
-            ):
-                self._write_copies(file, view)
+        check_file(entry, opened.hasher.digest(), self._reader.source.name)
+        self._references.offer(extent, opened.descriptor, self._changed)
+        if extent in self._plan.copies:
+            with destination.map_file(opened.descriptor) as mapped, memoryview(mapped) as view:
+                self._write_copies(task, extent, view)
         with self._changed:
-            del self._open[part.extent]
-        self._destination.close_file(opened.descriptor)
+            del self._open[extent]
+        destination.close_file(opened.descriptor)
 
-    def _hash(self, opened: _OpenFile, part: Part, chunk: memoryview, plain_bytes: int) -> bool:
+    def _hash(self, opened: _OpenFile, entry: Entry, chunk: memoryview, file_offset: int) -> bool:
         """Hash a run and those behind it that are written; True when the file is complete."""
         with self._changed:
-            if opened.busy or opened.hashed_bytes != part.file_offset:
-                opened.early[part.file_offset] = part.size
+            if opened.busy or opened.hashed_bytes != file_offset:
+                opened.early[file_offset] = len(chunk)
                 return False
             opened.busy = True
         opened.hasher.update(chunk)
-        size = part.size
+        size, map_file = len(chunk), self._destination.map_file
         while True:
             with self._changed:
                 opened.hashed_bytes += size
                 offset = opened.hashed_bytes
                 if offset not in opened.early:
                     opened.busy = False
-                    return offset == plain_bytes
+                    return offset == entry.plain_bytes
                 size = opened.early.pop(offset)
-            with (
-                self._destination.map_file(opened.descriptor) as mapped,
-                memoryview(mapped) as view,
-            ):
+            with map_file(opened.descriptor) as mapped, memoryview(mapped) as view:
                 for start in range(offset, offset + size, _HASHED_BYTES):
                     with view[start : min(start + _HASHED_BYTES, offset + size)] as run:
                         opened.hasher.update(run)
                     _let_go(mapped)
 
-    def _create(self, file: FilePlan) -> int:
-        if file.scratch:
-            return self._destination.create_scratch()
-        return self._destination.create_file(file.entries[0])
-
-    def _write_copies(self, file: FilePlan, plain: memoryview) -> None:
+    def _write_copies(self, task: FrameTask, extent: int, plain: memoryview) -> None:
         """The other files of the same content, one open at a time: there may be thousands."""
-        for entry in file.entries[1:]:
-            descriptor = self._destination.create_file(entry)
-            try:
-                self._destination.write(descriptor, plain, 0)
-            finally:
-                self._destination.close_file(descriptor)
-            self._progress_by(file, file.plain_bytes)
+        for entry in self._plan.copies[extent]:
+            self._destination.write_file(entry, plain)
+            self._tell(task, len(plain))
 
-    def _progress_by(self, file: FilePlan, plain_bytes: int) -> None:
-        if not file.scratch:
+    def _tell(self, task: FrameTask, plain_bytes: int) -> None:
+        if plain_bytes and not task.scratch:
             with self._changed:
-                self._progress(file.component, plain_bytes)
+                self._progress(task.component, plain_bytes)
 
 
 def make_directories(plan: Plan, destination: Destination) -> None:
@@ -329,10 +331,12 @@ class _References:
         for task in plan.tasks:
             if task.reference is not None:
                 self._uses_to_come[task.reference] = self._uses_to_come.get(task.reference, 0) + 1
+        self.needed = frozenset(self._uses_to_come)
+        """Numbers of the extents that are references."""
 
     def offer(self, extent: int, descriptor: int, changed: threading.Condition) -> None:
         """A file is complete and verified: keep it if a frame will need it."""
-        if extent not in self._uses_to_come:
+        if extent not in self.needed:
             return
         mapped = self._destination.map_file(descriptor)
         with changed:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from container.model import EntryKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from container.model import Component, Entry, Index
-
-
-class Part(NamedTuple):
-    """A run of one frame that goes into one file; offsets and size in bytes."""
-
-    extent: int
-    """Number of the extent in the plan."""
-    frame_offset: int
-    file_offset: int
-    size: int
 
 
 class FrameTask(NamedTuple):
@@ -27,38 +18,40 @@ class FrameTask(NamedTuple):
 
     number: int
     """Of the frame in the index."""
-    parts: tuple[Part, ...]
+    extents: range
+    """Numbers of the extents in the plan of which it holds some or all bytes."""
+    component: str
+    """Name of the component that all of them belong to."""
+    scratch: bool
+    """Needed for references only: decoded, and not written under any name."""
     reference: int | None
     """Number of the extent in the plan whose file is this frame's dictionary."""
-
-
-class FilePlan(NamedTuple):
-    """One extent: the files that receive it."""
-
-    entries: tuple[Entry, ...]
-    plain_bytes: int
-    component: str
-    """Name of the component that they belong to."""
-    scratch: bool
-    """Needed as a reference only: decoded, not written."""
 
 
 class Plan(NamedTuple):
     """Directories first, then frames in payload order, then links and modes."""
 
     components: tuple[Component, ...]
+    component_bytes: tuple[int, ...]
+    """Of the files of each that are to be written, each as often as it is written."""
     directories: tuple[Entry, ...]
     empty_files: tuple[Entry, ...]
-    files: tuple[FilePlan, ...]
+    files: tuple[Entry, ...]
+    """The file of each extent, in the order of the content stream."""
+    copies: Mapping[int, tuple[Entry, ...]]
+    """By number of the extent: the other files of the same content, where there are any."""
     tasks: tuple[FrameTask, ...]
     symlinks: tuple[Entry, ...]
     hardlinks: tuple[Entry, ...]
     ready: tuple[tuple[int, int], ...]
     """Extents that frames need as references, and the number of an entry that is there already."""
-    plain_bytes: int
-    """Of all files to be written, each as often as it is written."""
     largest_frame_bytes: int
     largest_stored_bytes: int
+
+    @property
+    def plain_bytes(self) -> int:
+        """Of all files to be written."""
+        return sum(self.component_bytes)
 
 
 def select(index: Index, component_names: Sequence[str]) -> tuple[Component, ...]:
@@ -86,91 +79,87 @@ def make_plan(index: Index, components: Sequence[Component], present: Collection
         components: some of its components, in payload order.
         present: numbers of entries of kind FILE that have their places already.
     """
-    extents: dict[int, tuple[int, ...]] = {}
+    files: dict[int, Entry] = {}
+    alike: dict[int, list[Entry]] = {}
     existing: dict[int, int] = {}
+    others: dict[int, list[Entry]] = {kind: [] for kind in EntryKind}
+    empty_files: list[Entry] = []
+    component_bytes: list[int] = []
+    # Of thousands of entries nearly all are files: what is looked up for each of them counts.
+    file_kind = int(EntryKind.FILE)
     for component in components:
-        for extent in index.extents_of(component):
-            missing = extent.entries
-            if present:
-                missing = tuple(number for number in missing if number not in present)
-            if missing:
-                extents[extent.content_offset] = missing
-            if len(missing) < len(extent.entries):
-                there = next(number for number in extent.entries if number in present)
-                existing[extent.content_offset] = there
-    written = set(extents)
+        missing_bytes = component.plain_bytes
+        for number, entry in enumerate(index.entries_of(component), component.first_entry):
+            if entry.kind != file_kind:
+                others[entry.kind].append(entry)
+            elif not entry.plain_bytes:
+                empty_files.append(entry)
+            elif number in present:
+                existing.setdefault(entry.content_offset, number)
+                missing_bytes -= entry.plain_bytes
+            elif files.setdefault(entry.content_offset, entry) is not entry:
+                alike.setdefault(entry.content_offset, []).append(entry)
+        component_bytes.append(missing_bytes)
+    written = frozenset(files)
     ready = set()
-    for number in {frame for frame, _, _, _ in _runs(index, extents)}:
+    for number in _extents_by_frame(index, files):
         reference = index.frames[number].reference
         if reference is None:
             continue
-        reference_offset = index.entries[reference].content_offset
-        if reference_offset in existing and reference_offset not in written:
-            ready.add(reference_offset)
+        entry = index.entries[reference]
+        if entry.content_offset in existing and entry.content_offset not in written:
+            ready.add(entry.content_offset)
         else:
-            extents.setdefault(reference_offset, (reference,))
-    files: list[FilePlan] = []
-    extent_of: dict[int, int] = {}
-    for offset in sorted(extents):
-        entries = tuple(map(index.entries.__getitem__, extents[offset]))
-        extent_of[offset] = len(files)
-        owner = index.components[index.owner(extents[offset][0])].name
-        files.append(FilePlan(entries, entries[0].plain_bytes, owner, offset not in written))
-    parts: dict[int, list[Part]] = {}
-    for number, offset, start, end in _runs(index, extents):
-        frame_offset = index.frames[number].content_offset
-        part = Part(extent_of[offset], start - frame_offset, start - offset, end - start)
-        parts.setdefault(number, []).append(part)
-    for offset in sorted(ready):
-        extent_of[offset] = len(extent_of)
+            files.setdefault(entry.content_offset, entry)
+    offsets = sorted(files)
+    extent_of = {offset: extent for extent, offset in enumerate([*offsets, *sorted(ready)])}
+    extents_by_frame = _extents_by_frame(index, files)
     tasks = []
-    for number in sorted(parts):
-        reference = index.frames[number].reference
-        if reference is not None:
-            reference = extent_of[index.entries[reference].content_offset]
-        tasks.append(FrameTask(number, tuple(parts[number]), reference))
-    entries_by_kind: dict[int, list[Entry]] = {kind: [] for kind in EntryKind}
-    for component in components:
-        for entry in index.entries_of(component):
-            entries_by_kind[entry.kind].append(entry)
+    for component in index.components:
+        scratch = component not in components
+        for number in component.frames:
+            if number not in extents_by_frame:
+                continue
+            reference = index.frames[number].reference
+            if reference is not None:
+                reference = extent_of[index.entries[reference].content_offset]
+            extents = extents_by_frame[number]
+            tasks.append(FrameTask(number, extents, component.name, scratch, reference))
     return Plan(
         tuple(components),
-        tuple(entries_by_kind[EntryKind.DIRECTORY]),
-        tuple(entry for entry in entries_by_kind[EntryKind.FILE] if not entry.plain_bytes),
-        tuple(files),
+        tuple(component_bytes),
+        tuple(others[EntryKind.DIRECTORY]),
+        tuple(empty_files),
+        tuple(map(files.__getitem__, offsets)),
+        {extent_of[offset]: tuple(entries) for offset, entries in alike.items()},
         tuple(tasks),
-        tuple(entries_by_kind[EntryKind.SYMLINK]),
-        tuple(entries_by_kind[EntryKind.HARDLINK]),
+        tuple(others[EntryKind.SYMLINK]),
+        tuple(others[EntryKind.HARDLINK]),
         tuple((extent_of[offset], existing[offset]) for offset in sorted(ready)),
-        sum(component.plain_bytes for component in components)
-        - sum(index.entries[number].plain_bytes for number in present),
         max((index.frames[task.number].plain_bytes for task in tasks), default=0),
         max((index.frames[task.number].stored_bytes for task in tasks), default=0),
     )
 
 
-def _runs(
-    index: Index, extents: Mapping[int, tuple[int, ...]]
-) -> Iterator[tuple[int, int, int, int]]:
-    """What each frame holds of each of some extents, in the order of the content stream.
+def _extents_by_frame(index: Index, files: Mapping[int, Entry]) -> dict[int, range]:
+    """Which files each frame holds something of.
 
     Args:
         index: of the payload.
-        extents: content offset -> numbers of entries.
-    Yields:
-        Number of the frame, offset of the extent, start and end of the run in the content stream.
+        files: by content offset.
+    Returns:
+        Numbers of the files in the order of their offsets, by number of the frame; frames that
+        hold nothing of any are left out.
     """
-    frames = index.frames
-    number = 0
-    for offset in sorted(extents):
-        end = offset + index.entries[extents[offset][0]].plain_bytes
-        while frames[number].content_offset + frames[number].plain_bytes <= offset:
-            number += 1
-        start = offset
-        while True:
-            frame_end = frames[number].content_offset + frames[number].plain_bytes
-            yield number, offset, start, min(end, frame_end)
-            if end <= frame_end:
-                break
-            start = frame_end
-            number += 1
+    offsets = sorted(files)
+    found = {}
+    for number, frame in enumerate(index.frames):
+        begin, end = frame.content_offset, frame.content_offset + frame.plain_bytes
+        first = bisect_left(offsets, begin)
+        # The one before may reach into this frame.
+        if first and offsets[first - 1] + files[offsets[first - 1]].plain_bytes > begin:
+            first -= 1
+        extents = range(first, bisect_left(offsets, end))
+        if extents:
+            found[number] = extents
+    return found

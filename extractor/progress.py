@@ -7,17 +7,14 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-import click
-
 from container.units import human_bytes
 from extractor.events import Advanced, Durable, Kept, Removed, Started, Waiting
+from extractor.output import say
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
     from extractor.events import Event, Listener
-
-STYLES = ("auto", "bar", "lines", "json", "none")
 
 # A terminal is redrawn at most so often: more is flicker, and costs time.
 _REDRAWS = 100
@@ -30,11 +27,14 @@ class EventPrinter:
     """A listener that writes to standard error.
 
     Args:
-        style: one of ``STYLES``; ``auto`` is a bar where a terminal can show one, else lines.
+        style: one of ``words.STYLES``; ``auto`` is a bar where a terminal can show one, else lines.
+            Without a standard error nothing is shown.
     """
 
     def __init__(self, style: str = "auto") -> None:
-        if style == "auto":
+        if sys.stderr is None:
+            style = "none"
+        elif style == "auto":
             capable = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
             style = "bar" if capable else "lines"
         self._show: Listener = {
@@ -44,6 +44,7 @@ class EventPrinter:
             "none": lambda _: None,
         }[style]
         self._bar: ProgressBar[int] | None = None
+        self._due_bytes: int | None = None
         self._done_bytes = 0
         self._component = ""
         self._began_ns = 0
@@ -57,24 +58,38 @@ class EventPrinter:
     def _show_bar(self, event: Event) -> None:
         if isinstance(event, Started):
             self._began_ns = time.monotonic_ns()
+            self._due_bytes = event.plain_bytes
+        elif isinstance(event, Advanced):
+            bar = self._drawn_bar()
+            self._done_bytes += event.plain_bytes
+            self._component = event.component
+            if bar is not None:
+                bar.update(event.plain_bytes)
+        else:
+            # What follows the extraction stands on lines of its own.
+            self.end()
+            self._show_message(event)
+
+    def _drawn_bar(self) -> ProgressBar[int] | None:
+        """The bar, drawn at 0 % where it was not there yet; None where none is due.
+
+        It is made as late as that so that other workers decode while click is imported.
+        """
+        if self._due_bytes is not None:
+            import click
+
             self._bar = click.progressbar(
-                length=event.plain_bytes,
+                length=self._due_bytes,
                 label="installing",
                 file=sys.stderr,
                 width=_BAR_WIDTH,
                 show_eta=False,
                 item_show_func=lambda _: self._describe(),
-                update_min_steps=max(1, event.plain_bytes // _REDRAWS),
+                update_min_steps=max(1, self._due_bytes // _REDRAWS),
             )
+            self._due_bytes = None
             self._bar.__enter__()
-        elif isinstance(event, Advanced) and self._bar is not None:
-            self._done_bytes += event.plain_bytes
-            self._component = event.component
-            self._bar.update(event.plain_bytes)
-        else:
-            # What follows the extraction stands on lines of its own.
-            self.end()
-            self._show_message(event)
+        return self._bar
 
     def _describe(self) -> str:
         """Bytes, rate and component, as the bar shows them at its end."""
@@ -84,25 +99,25 @@ class EventPrinter:
 
     def _show_line(self, event: Event) -> None:
         if isinstance(event, Started):
-            click.echo(f"installing {human_bytes(event.plain_bytes)}", err=True)
+            say(f"installing {human_bytes(event.plain_bytes)}", err=True)
             for share in event.components:
                 self._left_bytes[share.name] = share.plain_bytes
                 self._labels[share.name] = f"{share.name} {share.version}"
                 if not share.plain_bytes:
-                    click.echo(f"{self._labels[share.name]}: unchanged", err=True)
+                    say(f"{self._labels[share.name]}: unchanged", err=True)
         elif isinstance(event, Advanced):
             self._done_bytes += event.plain_bytes
             self._left_bytes[event.component] -= event.plain_bytes
             if not self._left_bytes[event.component]:
-                click.echo(f"{self._labels[event.component]}: extracted", err=True)
+                say(f"{self._labels[event.component]}: extracted", err=True)
         else:
             self._show_message(event)
 
     def _show_message(self, event: Event) -> None:
         if isinstance(event, Waiting):
-            click.echo(f"waiting for another installation into {event.home}", err=True)
+            say(f"waiting for another installation into {event.home}", err=True)
         elif isinstance(event, Kept):
-            click.echo(f"warning: {event.path} stays: {event.reason}", err=True)
+            say(f"warning: {event.path} stays: {event.reason}", err=True)
 
     def _show_json(self, event: Event) -> None:
         import json
@@ -118,10 +133,11 @@ class EventPrinter:
         facts = event._asdict()
         if isinstance(event, Started):
             facts["components"] = [share._asdict() for share in event.components]
-        click.echo(json.dumps({"event": names[type(event)]} | facts), err=True)
+        say(json.dumps({"event": names[type(event)]} | facts), err=True)
 
     def end(self) -> None:
         """Leave the bar's line; to be called whatever happened."""
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
+        bar = self._drawn_bar()
+        if bar is not None:
+            bar.__exit__(None, None, None)
             self._bar = None

@@ -47,6 +47,9 @@ def find(index: Index, bases: Iterable[Base]) -> dict[int, str]:
         Path of a file with the same contents and mode, by number of the entry.
     """
     wanted: dict[tuple[str, int], list[int]] = {}
+    bases = tuple(bases)
+    if not bases:
+        return {}  # a first start: all entries would be looked at for nothing
     for number, entry in enumerate(index.entries):
         if entry.kind == EntryKind.FILE and entry.plain_bytes:
             key = (entry.xxh3_128.hex(), stat.S_IFREG | entry.mode)

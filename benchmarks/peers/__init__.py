@@ -11,7 +11,7 @@ from benchmarks.peers.extracting import (
     Wrappe,
 )
 from benchmarks.peers.peer import RELEASE_START, Peer, Start, tool
-from benchmarks.peers.stigmer import Stigmer
+from benchmarks.peers.stigmer import Stigmer, compile_modules
 
 __all__ = [
     "RELEASE_START",
@@ -31,6 +31,7 @@ __all__ = [
     "TarZstd",
     "Wrappe",
     "Zip",
+    "compile_modules",
     "others",
     "tar_of",
     "tool",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from container.errors import ContainerError, NotReadyError, NotRunningError, told
+from container.errors import ContainerError, NotReadyError, NotRunningError
 from extractor.host.settings import (
     DEFAULT_GRPC_PORT,
     DEFAULT_START_SECONDS,
@@ -17,6 +16,7 @@ from extractor.host.settings import (
     DEFAULT_TEMPORAL_ADDRESS,
     Settings,
 )
+from extractor.output import leave, print_json, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -230,7 +230,7 @@ def status_command(as_json: bool, **options: Any) -> int:
     found = record.read(settings.run_dir)
     if found is None or not processes.alive(found.host):
         if as_json:
-            _print_json({"running": False, "ended": found.ended if found else ""})
+            print_json({"running": False, "ended": found.ended if found else ""})
             return NotRunningError.exit_code
         click.echo("not running")
         if found is not None and found.ended:
@@ -244,7 +244,7 @@ def status_command(as_json: bool, **options: Any) -> int:
     rows = server.conditions(found)
     healthy = found.ready and all(row.healthy for row in rows)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "running": True,
                 "ready": found.ready,
@@ -409,22 +409,17 @@ def _stop(settings: Settings) -> Record | None:
     return stopped
 
 
-def _print_json(facts: dict[str, Any]) -> None:
-    import json  # 3 ms of every start that does not need it
+def main() -> NoReturn:
+    """Run the command line, and leave the process with the code that ``container.errors`` gives.
 
-    click.echo(json.dumps(facts, indent=2))
-
-
-def main() -> None:
-    """Run the command line and exit with the code that ``container.errors`` gives."""
+    Raises:
+        SystemExit: where click ends it, or output cannot be written.
+    """
     try:
         status = cli.main(prog_name="stigmer", standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         status = error.exit_code
     except (ContainerError, OSError, click.Abort) as error:
-        text, status = told(error)
-        # A terminal that was closed does not change how this ends.
-        with suppress(OSError):
-            click.echo(text, err=True)
-    sys.exit(status)
+        status = tell(error)
+    leave(status)

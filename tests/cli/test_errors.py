@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from container import codec, errors, magic
+from container import reader as container_reader
 from container.errors import ContainerError
 from container.reader import open_payload
 from container.source import FileSource
-from extractor import cli as extractor_cli
 from extractor.preflight import this_platform
 from packer import options
 from packer.packing import prepare
@@ -269,7 +269,7 @@ def _(shop: Workshop, patch: pytest.MonkeyPatch) -> Words:
         os.truncate(file, 100)
         return reader
 
-    patch.setattr(extractor_cli, "open_payload", open_and_cut)
+    patch.setattr(container_reader, "open_payload", open_and_cut)
     return ["unpack", path, "--to", shop.path("t")]
 
 

@@ -84,6 +84,8 @@ def test_a_terminal_gets_a_bar_for_each_stage(shop: Workshop, command: str) -> N
     for label in BARS[command]:
         steps = [state for state in states if state.startswith(label) and "[" in state]
         width = 20 if program == "stigmer-extract" else 30
+        if program == "stigmer-extract":
+            assert steps[0].startswith(f"{label}  [{'-' * 20}]    0%  0 B ")
         bar, _, behind = steps[-1].partition("  100%")
         assert bar == f"{label}  [{'#' * width}]"
         # Bytes, rate and component; spaces cover longer text that stood there.
@@ -118,6 +120,22 @@ def test_a_bar_that_ends_with_an_error_leaves_its_line(shop: Workshop, command: 
     assert states[-2].startswith("error: ")
     assert "[" in states[-3]
     assert outcome.err.rfind("\x1b[?25h") > outcome.err.rfind("\x1b[?25l")
+
+
+@pytest.mark.parametrize("command", ["unpack", "install"])
+def test_a_bar_that_never_advances_is_drawn_empty(shop: Workshop, command: str) -> None:
+    """It is made late; where the first frame is damaged, it is still what was begun."""
+    data = bytearray(shop.payload.read_bytes())
+    data[20] ^= 1
+    damaged = shop.copy(shop.payload, "damaged", bytes(data))
+    program, words = words_for(shop, command)
+    words = [damaged if word == shop.payload else word for word in words]
+    outcome = commands.run_on_terminal(program, *words, "--jobs", "1")
+    assert outcome.status == 15, outcome
+    *_, bar, error, end = screen(outcome.err)
+    assert bar.startswith(f"installing  [{'-' * 20}]    0%  0 B ")
+    assert error.startswith("error: ")
+    assert end == ""
 
 
 def test_a_bar_keeps_to_its_line_whatever_it_has_to_tell(shop: Workshop) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.samples import product, write_payload
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("container", "packer", "extractor")
 FORBIDDEN = {
@@ -33,7 +35,7 @@ def imported_packages(source: str) -> set[str]:
 
 def loaded_by(program: str, *arguments: str) -> set[str]:
     """Modules that a fresh interpreter has loaded when the program has run."""
-    tail = "\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
+    tail = "\nimport sys; names = sorted(sys.modules); import json; print(json.dumps(names))"
     done = subprocess.run(
         [sys.executable, "-c", program + tail, *arguments],
         cwd=REPOSITORY,
@@ -86,7 +88,10 @@ with open_payload(sys.argv[1]) as reader:
     assert {"zstandard", "hashlib"} <= loaded_by(program, str(VECTOR))
 
 
-PRINTING = {"cli.py", "home_cli.py", "options.py", "progress.py"}
+PRINTING = {
+    *("cli.py", "commands.py", "home_cli.py", "main.py", "options.py", "output.py"),
+    "progress.py",
+}
 
 
 def test_only_command_lines_print() -> None:
@@ -104,3 +109,39 @@ def test_installing_without_an_older_version_lists_no_processes_and_parses_no_ve
     loaded = loaded_by("import extractor.install, extractor.upkeep, extractor.examine")
     assert "extractor.install" in loaded
     assert loaded & {"psutil", "packaging", "ctypes", "click", "construct"} == set()
+
+
+PROGRAM = "from extractor.main import run; assert run() == 0"
+# What click brings along, and json, which only --json needs.
+WITH_CLICK = {"click", "inspect", "uuid", "gettext", "datetime", "json"}
+
+
+def test_plain_words_are_run_without_click(tmp_path: Path) -> None:
+    before = loaded_by("")
+    words = ("--progress", "lines", "--jobs=2")
+    unpacked = loaded_by(PROGRAM, "unpack", str(VECTOR), "--to", str(tmp_path / "to"), *words)
+    payload = write_payload(tmp_path, product())
+    home = ("--home", str(tmp_path / "home"))
+    installed = loaded_by(PROGRAM, "install", str(payload), *home, *words)
+    for loaded in (unpacked, installed):
+        assert "zstandard" in loaded
+        assert (loaded - before) & WITH_CLICK == set()
+
+
+def test_a_second_installation_imports_next_to_nothing(tmp_path: Path) -> None:
+    before = loaded_by("")
+    words = ("install", str(write_payload(tmp_path, product())), "--home", str(tmp_path / "home"))
+    first = loaded_by(PROGRAM, *words)
+    assert first >= {"typing", "zstandard", "container.reader", "extractor.install"}
+    second = loaded_by(PROGRAM, *words)
+    assert "extractor.warm" in second
+    libraries = {name for name in second - before if not name.startswith(PACKAGES)}
+    assert libraries <= {"__future__"}
+    assert second & {"container.errors", "container.reader", "extractor.progress"} == set()
+
+
+def test_a_bar_and_a_usage_error_need_click(tmp_path: Path) -> None:
+    # Shows that the tests above can fail: the module's name is right.
+    words = ("unpack", str(VECTOR), "--to", str(tmp_path / "to"), "--progress", "bar")
+    assert "click" in loaded_by(PROGRAM, *words)
+    assert "click" in loaded_by("from extractor.main import run; assert run() == 2", "unpack")

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
-from extractor import cli as extractor_cli
+from extractor import main as extractor_main
+from extractor import output
 from packer import cli as packer_cli
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PROGRAMS = {"stigmer-pack": packer_cli, "stigmer-extract": extractor_cli}
+PROGRAMS = {"stigmer-pack": packer_cli, "stigmer-extract": extractor_main}
 WATCHDOG_SECONDS = 60
 """Nothing here takes a tenth of it; a test that hangs ends with an error instead."""
 
@@ -39,6 +40,8 @@ def run(program: str, *words: str | Path) -> Outcome:
     status: object = None
     with (
         mock.patch.object(sys, "argv", argv),
+        # Leaving at once would take the tests along.
+        mock.patch.object(output, "leave", sys.exit),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):

@@ -81,6 +81,14 @@ class MemoryDestination:
         self._begin("create_scratch", path)
         return self._open(path)
 
+    def write_file(self, entry: Entry, plain: memoryview) -> None:
+        """See ``Destination``: as the three operations that it stands for."""
+        descriptor = self.create_file(entry)
+        try:
+            self.write(descriptor, plain, 0)
+        finally:
+            self.close_file(descriptor)
+
     def write(self, descriptor: int, plain: memoryview, offset: int) -> None:
         """See ``Destination``."""
         path = self.open_paths[descriptor]

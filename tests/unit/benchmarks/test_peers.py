@@ -1,9 +1,11 @@
 import importlib.util
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks.errors import BenchmarkError
 from benchmarks.peers import (
     GoEmbed,
     Makeself,
@@ -17,7 +19,9 @@ from benchmarks.peers import (
     TarZstd,
     Wrappe,
     Zip,
+    compile_modules,
     others,
+    stigmer,
 )
 from benchmarks.peers.extracting import SelfExtractor
 
@@ -116,3 +120,28 @@ def test_who_starts_again_says_what_it_looks_at() -> None:
         assert (again is not None) == bool(peer.checks), peer.name
     assert Wrappe(verification="checksum").checks == "every byte: XXH64"
     assert Wrappe(verification="existence").checks == "that each file exists"
+
+
+def test_modules_are_compiled_as_an_installer_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _package(tmp_path, monkeypatch, "value = 1\n")
+    compile_modules()
+    compiled = tmp_path / "pretended" / "__pycache__" / f"one.{sys.implementation.cache_tag}.pyc"
+    assert compiled.is_file()
+
+
+def test_a_module_that_cannot_be_compiled_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _package(tmp_path, monkeypatch, "value =\n")
+    with pytest.raises(BenchmarkError, match="pretended cannot be compiled"):
+        compile_modules()
+
+
+def _package(root: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    (root / "pretended").mkdir()
+    (root / "pretended" / "__init__.py").touch()
+    (root / "pretended" / "one.py").write_text(source)
+    monkeypatch.setattr(stigmer, "_CHECKOUT", root)
+    monkeypatch.setattr(stigmer, "_PACKAGES", ("pretended",))

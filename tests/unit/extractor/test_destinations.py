@@ -63,6 +63,29 @@ def test_a_file_has_exactly_its_mode(
     assert (root / "file").read_bytes() == b"content"
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o644, 0o444, 0o000])
+def test_a_file_that_is_written_whole_has_its_mode_and_its_contents(
+    destination: DirectoryDestination,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    umask: int,
+    mode: int,
+) -> None:
+    closed: list[int] = []
+    real = os.close
+
+    def close(descriptor: int) -> None:
+        closed.append(descriptor)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "close", close)
+    destination.write_file(file_entry("file", mode=mode), memoryview(b"content"))
+    assert len(closed) == 1
+    assert mode_of(root / "file") == mode
+    (root / "file").chmod(0o600)
+    assert (root / "file").read_bytes() == b"content"
+
+
 @pytest.mark.parametrize("mode", [0o777, 0o755, 0o555, 0o700])
 def test_a_directory_gets_its_mode_at_the_end_and_is_private_until_then(
     destination: DirectoryDestination, root: Path, umask: int, mode: int
@@ -157,7 +180,7 @@ def plant(root: Path, how: str) -> Path:
 
 
 @pytest.mark.parametrize("how", ["file", "symlink", "dangling", "directory"])
-@pytest.mark.parametrize("kind", ["file", "directory", "symlink", "hardlink"])
+@pytest.mark.parametrize("kind", ["file", "whole", "directory", "symlink", "hardlink"])
 def test_what_stands_there_is_never_opened(
     destination: DirectoryDestination, root: Path, kind: str, how: str
 ) -> None:
@@ -165,6 +188,7 @@ def test_what_stands_there_is_never_opened(
     (root / "target").write_bytes(b"of a hardlink")
     creators: dict[str, Callable[[], object]] = {
         "file": lambda: destination.create_file(file_entry("entry")),
+        "whole": lambda: destination.write_file(file_entry("entry"), memoryview(b"x")),
         "directory": lambda: destination.make_directory(directory_entry("entry")),
         "symlink": lambda: destination.make_symlink(symlink_entry("entry", "elsewhere")),
         "hardlink": lambda: destination.make_hardlink(hardlink_entry("entry", "target")),
@@ -211,6 +235,50 @@ def test_short_writes_are_completed(
     destination.close_file(descriptor)
     assert sizes == [10, 7, 4, 1]
     assert (root / "file").read_bytes() == b"\0\x000123456789"
+    destination.write_file(file_entry("whole"), memoryview(b"0123456789"))
+    assert sizes == [10, 7, 4, 1] * 2
+    assert (root / "whole").read_bytes() == b"0123456789"
+
+
+def test_no_call_writes_as_much_as_a_huge_page(
+    destination: DirectoryDestination, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pwrite, sizes = os.pwrite, []
+
+    def counted(descriptor: int, data: memoryview, offset: int) -> int:
+        sizes.append(len(data))
+        return pwrite(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", counted)
+    plain = bytes(range(256)) * ((2 << 20) // 256) + b"end"
+    destination.write_file(file_entry("whole"), memoryview(plain))
+    descriptor = destination.create_file(file_entry("file"))
+    destination.write(descriptor, memoryview(plain), 2)
+    destination.close_file(descriptor)
+    assert max(sizes) < 2 << 20
+    assert (root / "whole").read_bytes() == plain
+    assert (root / "file").read_bytes() == b"\0\0" + plain
+
+
+def test_a_write_that_fails_holds_no_part_of_the_file_that_its_bytes_come_from(
+    destination: DirectoryDestination, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "source").write_bytes(bytes(1 << 20))
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    descriptor = destination.open_file(file_entry("source"))
+    with (
+        pytest.raises(NoSpaceError) as caught,
+        destination.map_file(descriptor) as mapped,
+        memoryview(mapped) as view,
+    ):
+        destination.write_file(file_entry("copy"), view)
+    destination.close_file(descriptor)
+    assert mapped.closed
+    assert caught.value.__traceback__ is not None
 
 
 CALLS: dict[str, Callable[[DirectoryDestination], object]] = {
@@ -298,6 +366,36 @@ def test_a_file_whose_mode_cannot_be_set_is_closed(
     assert len(closed) == 1
 
 
+@pytest.mark.parametrize("number", ERRORS)
+@pytest.mark.parametrize("call", ["open", "fchmod", "pwrite", "close"])
+def test_an_error_of_a_file_that_is_written_whole_is_told_with_its_path(
+    destination: DirectoryDestination,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    number: int,
+) -> None:
+    closed: list[int] = []
+    real_close = os.close
+
+    def close(descriptor: int) -> None:
+        closed.append(descriptor)
+        real_close(descriptor)
+
+    def refuse(*arguments: int) -> None:
+        if call == "close":
+            close(*arguments)
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", close)
+        patch.setattr(os, call, refuse)
+        with pytest.raises(ERRORS[number]) as caught:
+            destination.write_file(file_entry("entry"), memoryview(b"x"))
+    assert str(root / "entry") in str(caught.value)
+    assert len(closed) == (call != "open")
+
+
 def test_an_error_that_has_a_path_keeps_it() -> None:
     error = OSError(errno.EIO, "Input/output error", "inner")
     assert explained(error, "outer") is error
@@ -352,6 +450,19 @@ def test_each_written_range_is_told_whole(root: Path, monkeypatch: pytest.Monkey
     destination.close_file(descriptor)
     assert told == [(descriptor, 4, 7)]
     assert (root / "file").read_bytes() == bytes(4) + b"content"
+
+
+@pytest.mark.parametrize(("size", "is_told"), [((64 << 10) - 1, False), (64 << 10, True)])
+def test_of_files_that_are_written_whole_only_larger_ones_are_told(
+    root: Path, size: int, is_told: bool
+) -> None:
+    told: list[tuple[int, ...]] = []
+    destination = DirectoryDestination(
+        str(root),
+        lambda descriptor, *written: told.append((os.fstat(descriptor).st_size, *written)),
+    )
+    destination.write_file(file_entry("file"), memoryview(bytes(size)))
+    assert told == [(size, 0, size)] * is_told
 
 
 def test_a_listener_of_writes_that_fails_is_told_with_a_path(root: Path) -> None:

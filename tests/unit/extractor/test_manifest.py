@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -46,7 +47,8 @@ def record(previous: str | None = "v0.9.0-00112233", components: int = 2) -> Man
 
 
 def values(manifest: Manifest) -> dict[str, Any]:
-    return {name: getattr(manifest, name) for name in Manifest.__slots__}
+    # The digests first: being asked for changes how they are kept.
+    return {name: getattr(manifest, name) for name in ("digests", *Manifest.__slots__)}
 
 
 RECORDS = {
@@ -60,6 +62,32 @@ RECORDS = {
 @pytest.mark.parametrize("name", RECORDS)
 def test_what_is_encoded_is_decoded(name: str) -> None:
     assert values(records.decode(RECORDS[name].encode())) == values(RECORDS[name])
+
+
+def test_numbers_are_64_bits_in_hex_as_memory_has_them() -> None:
+    lines = record().encode().decode().split("\n")
+    made = record()
+    assert bytes.fromhex(lines[13]) == struct.pack("=5Q", *made.modes)
+    assert bytes.fromhex(lines[14]) == struct.pack("=5Q", *made.inodes)
+    assert bytes.fromhex(lines[15]) == struct.pack("=5Q", *made.plain_bytes)
+    assert bytes.fromhex(lines[16]) == struct.pack("=5q", *made.mtimes_ns)
+
+
+@pytest.mark.parametrize("mtime_ns", [2**63, -(2**63) - 1, 2**70 + 5])
+def test_a_time_that_has_no_room_becomes_another_one(mtime_ns: int) -> None:
+    made = Manifest()
+    made.add("server", status(0o100755, 7, 9, 0), "1f" * 16)
+    made.mtimes_ns = [mtime_ns]
+    found = records.decode(made.encode())
+    assert len(found.mtimes_ns) == 1
+    assert found.mtimes_ns != [mtime_ns]
+
+
+def test_digests_can_be_added_to_a_record_that_was_read() -> None:
+    found = records.decode(record().encode())
+    found.add("more", status(0o100644, 16, 1, 7), "5f" * 16)
+    assert found.digests == [*record().digests, "5f" * 16]
+    assert values(records.decode(found.encode())) == values(found)
 
 
 def test_of_a_directory_only_the_mode_counts() -> None:
@@ -94,7 +122,8 @@ HOSTILE: dict[str, bytes] = {
     "JSON": b'{"format": 1, "files": []}',
     "line ends alone": b"\n" * 1000,
     "an older title": replaced(0, "stigmer-manifest 1"),
-    "a newer title": replaced(0, "stigmer-manifest 3"),
+    "an old title": replaced(0, "stigmer-manifest 2"),
+    "a newer title": replaced(0, "stigmer-manifest 4"),
     "a digest that is no number": replaced(4, "xyz"),
     "an inode that is no number": replaced(6, "one"),
     "an inode with more digits than Python reads": replaced(6, "9" * 5000),
@@ -106,10 +135,17 @@ HOSTILE: dict[str, bytes] = {
     "fewer rows than there are": replaced(12, "4"),
     "more rows than there are": replaced(12, "6"),
     "a negative count of rows": replaced(12, "-5"),
-    "a mode missing": replaced(13, "33261 33060 33152 41471"),
-    "a mode too many": replaced(13, "33261 33060 33152 41471 16872 0"),
-    "a mode that is no number": replaced(13, "33261 33060 33152 41471 0x41e8"),
+    "a mode missing": replaced(13, "ed81000000000000" * 4),
+    "a mode too many": replaced(13, "ed81000000000000" * 6),
+    "a part of a mode missing": replaced(13, "ed81000000000000" * 4 + "ed81"),
+    "half a digit missing": replaced(13, "ed81000000000000" * 4 + "ed8100000000000"),
+    "decimal modes": replaced(13, "33261 33060 33152 41471 16872"),
+    "a mode that is no number": replaced(13, "ed81000000000000" * 4 + "0xed810000000000"),
+    "digits of another script": replaced(13, "ed81000000000000" * 4 + "\u0661" * 16),
+    "no modes": replaced(13, ""),
     "a digest missing": replaced(17, "1f 2f 3f 4f"),
+    "a digest too many": replaced(17, "1f 2f 3f 4f - -"),
+    "no digests": replaced(17, ""),
     "two paths on one line": replaced(18, "server\nrunner/more"),
 }
 
@@ -149,7 +185,7 @@ def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     pwrite = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda fd, data, at: pwrite(fd, data[:7], at))
     records.write(record(), str(tmp_path))
-    assert (tmp_path / records.NAME).read_bytes().startswith(b"stigmer-manifest 2\n1.0.0+build\n")
+    assert (tmp_path / records.NAME).read_bytes().startswith(b"stigmer-manifest 3\n1.0.0+build\n")
     assert records.read(str(tmp_path)) is not None
 
 

@@ -233,6 +233,36 @@ def test_progress_counts_each_written_byte_once_and_no_scratch(tmp_path: Path, j
     assert destination.contents[f"{SCRATCH}1"] == noise(0, 2500)
 
 
+@pytest.mark.parametrize(
+    ("at_once_bytes", "expected"),
+    [(1 << 20, [1000]), (600, [600, 400]), (1, [300, 300, 400])],
+)
+def test_progress_of_small_files_is_told_for_many_at_once_before_the_next_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once_bytes: int, expected: list[int]
+) -> None:
+    monkeypatch.setattr(pipeline, "_TOLD_BYTES", at_once_bytes)
+    components: Components = {
+        "many": {f"file-{n}": File(noise(n, size)) for n, size in enumerate((300, 300, 400))},
+        # Each component has frames of its own.
+        "few": {"first": File(noise(7, 20))},
+        "more": {"file": File(noise(8, 30))},
+    }
+    told: list[tuple[str, int]] = []
+    reader = reader_of(tmp_path, components)
+    assert len(reader.index.frames) == 3
+    destination = MemoryDestination()
+
+    def progress(component: str, plain_bytes: int) -> None:
+        told.append((component, plain_bytes))
+        # Never more than is there.
+        there = sum(map(len, destination.contents.values()))
+        assert sum(told_bytes for _, told_bytes in told) == there
+
+    assert extract(reader, destination, 1, (), progress) is None
+    many = [("many", plain_bytes) for plain_bytes in expected]
+    assert sorted(told) == sorted([("few", 20), *many, ("more", 30)])
+
+
 @pytest.mark.parametrize("jobs", [1, 2, 4])
 def test_a_reference_is_complete_before_a_frame_that_needs_it_is_written(
     tmp_path: Path, jobs: int
@@ -494,7 +524,7 @@ def test_contents_that_differ_from_their_digest_are_refused_by_name(
 
     plan = plan._replace(
         empty_files=wrong(plan.empty_files),
-        files=tuple(file._replace(entries=wrong(file.entries)) for file in plan.files),
+        files=wrong(plan.files),
     )
     error = extract(reader, MemoryDestination(), 2, plan=plan)
     assert isinstance(error, IntegrityError)

@@ -42,6 +42,14 @@ def planned(index: Index, *names: str, present: Sequence[str] = ()) -> Plan:
     return make_plan(index, select(index, names), numbers)
 
 
+def files_of(plan: Plan) -> list[list[str]]:
+    """Paths of the files of each extent."""
+    return [
+        [entry.path, *(copy.path for copy in plan.copies.get(extent, ()))]
+        for extent, entry in enumerate(plan.files)
+    ]
+
+
 def test_all_components_are_taken_where_none_is_named_and_in_payload_order(tmp_path: Path) -> None:
     index = index_of(tmp_path, PROGRAMS)
     assert [component.name for component in select(index, ())] == ["one", "two"]
@@ -70,7 +78,7 @@ def test_every_kind_of_entry_goes_to_its_own_list(tmp_path: Path) -> None:
     assert [(entry.path, entry.link) for entry in plan.hardlinks] == [
         ("runner/runner", "runner/alias")
     ]
-    written = {entry.path for file in plan.files for entry in file.entries}
+    written = {path for paths in files_of(plan) for path in paths}
     assert written == {
         "server",
         "runner/alias",
@@ -86,32 +94,36 @@ def test_the_parts_of_a_file_tile_it_and_the_parts_of_a_frame_tile_the_frame(
 ) -> None:
     index = index_of(tmp_path, product())
     plan = planned(index)
-    ends = [0] * len(plan.files)
+    held_bytes = [0] * len(plan.files)
     for task in plan.tasks:
-        position = 0
-        for part in task.parts:
-            assert part.size > 0
-            assert part.frame_offset == position
-            assert part.file_offset == ends[part.extent]
-            position += part.size
-            ends[part.extent] += part.size
-        assert position == index.frames[task.number].plain_bytes
-    assert ends == [file.plain_bytes for file in plan.files]
+        frame = index.frames[task.number]
+        position = frame.content_offset
+        for extent in task.extents:
+            entry = plan.files[extent]
+            # Where the frame goes on is where the file goes on, too.
+            assert entry.content_offset + held_bytes[extent] == position
+            end = min(
+                entry.content_offset + entry.plain_bytes, frame.content_offset + frame.plain_bytes
+            )
+            assert end > position
+            held_bytes[extent] += end - position
+            position = end
+        assert position == frame.content_offset + frame.plain_bytes
+    assert held_bytes == [entry.plain_bytes for entry in plan.files]
     # Otherwise nothing was cut, and this test saw nothing.
-    assert len([part for task in plan.tasks for part in task.parts]) > len(plan.files)
+    assert len([extent for task in plan.tasks for extent in task.extents]) > len(plan.files)
     assert len(plan.tasks) > 5000 // FRAME_BYTES
     assert [task.number for task in plan.tasks] == list(range(len(index.frames)))
-    assert [file.component for file in plan.files] == ["server"] + ["runner"] * 4
+    components = {extent: task.component for task in plan.tasks for extent in task.extents}
+    assert [components[extent] for extent in sorted(components)] == ["server"] + ["runner"] * 4
     assert plan.largest_frame_bytes == max(frame.plain_bytes for frame in index.frames)
 
 
-def test_the_same_content_is_one_file_plan_with_several_entries(tmp_path: Path) -> None:
+def test_the_same_content_is_one_extent_with_several_files(tmp_path: Path) -> None:
     index = index_of(tmp_path, product())
     plan = planned(index)
-    shared = [file for file in plan.files if len(file.entries) > 1]
-    assert [[entry.path for entry in file.entries] for file in shared] == [
-        ["runner/lib/first.so", "runner/lib/same.so"]
-    ]
+    shared = [paths for paths in files_of(plan) if len(paths) > 1]
+    assert shared == [["runner/lib/first.so", "runner/lib/same.so"]]
     # Written twice, so it counts twice, although it is decoded once.
     assert plan.plain_bytes == index.plain_bytes == index.content_bytes + 1500
 
@@ -120,15 +132,17 @@ def test_only_the_frames_of_the_selected_components_are_read(tmp_path: Path) -> 
     index = index_of(tmp_path, PROGRAMS)
     plan = planned(index, "two")
     assert [task.number for task in plan.tasks] == [1]
-    assert [file.component for file in plan.files] == ["two"]
-    assert plan.plain_bytes == 700
+    assert files_of(plan) == [["two"]]
+    assert [task.component for task in plan.tasks] == ["two"]
+    assert (plan.plain_bytes, plan.component_bytes) == (700, (700,))
 
 
 def test_a_reference_from_a_component_that_is_not_wanted_becomes_scratch(tmp_path: Path) -> None:
     index = index_of(tmp_path, PROGRAMS, {"two": "one"})
     plan = planned(index, "two")
-    assert [[entry.path for entry in file.entries] for file in plan.files] == [["one"], ["two"]]
-    assert [file.scratch for file in plan.files] == [True, False]
+    assert files_of(plan) == [["one"], ["two"]]
+    assert [task.scratch for task in plan.tasks] == [True, False]
+    assert [task.component for task in plan.tasks] == ["one", "two"]
     assert [task.reference for task in plan.tasks] == [None, 0]
     assert plan.ready == ()
     # Scratch is no file of the user's: it is not part of the sum.
@@ -139,7 +153,7 @@ def test_a_reference_from_a_component_that_is_not_wanted_becomes_scratch(tmp_pat
 def test_a_reference_from_a_component_that_is_wanted_is_written_once(tmp_path: Path) -> None:
     index = index_of(tmp_path, PROGRAMS, {"two": "one"})
     plan = planned(index)
-    assert [file.scratch for file in plan.files] == [False, False]
+    assert [task.scratch for task in plan.tasks] == [False, False]
     assert [task.reference for task in plan.tasks] == [None, 0]
 
 
@@ -151,10 +165,7 @@ def test_a_reference_whose_content_several_files_have_is_still_written_to_all(
         "later": {"c": File(akin(noise(3, 600), 5, 2000))},
     }
     plan = planned(index_of(tmp_path, components, {"later/c": "base/b"}))
-    assert [[entry.path for entry in file.entries] for file in plan.files] == [
-        ["base/a", "base/b"],
-        ["later/c"],
-    ]
+    assert files_of(plan) == [["base/a", "base/b"], ["later/c"]]
     assert [task.reference for task in plan.tasks] == [None, 0, 0]
 
 
@@ -166,10 +177,21 @@ def test_scratch_takes_of_a_shared_frame_only_the_part_that_is_needed(tmp_path: 
     index = index_of(tmp_path, components, {"later/c": "base/b"})
     plan = planned(index, "later")
     assert [(task.number, task.reference) for task in plan.tasks] == [(0, None), (1, 0)]
-    (part,) = plan.tasks[0].parts
-    assert (part.extent, part.frame_offset, part.file_offset, part.size) == (0, 300, 0, 300)
-    assert plan.files[0].scratch
-    assert plan.files[0].entries[0].path == "base/b"
+    assert [task.extents for task in plan.tasks] == [range(1), range(1, 2)]
+    assert [task.scratch for task in plan.tasks] == [True, False]
+    assert files_of(plan) == [["base/b"], ["later/c"]]
+    assert plan.files[0].content_offset - index.frames[0].content_offset == 300
+
+
+def test_a_file_that_ends_where_a_frame_ends_is_not_of_the_next_one(tmp_path: Path) -> None:
+    tree: dict[str, Node] = {"a": File(noise(1, FRAME_BYTES)), "b": File(noise(2, FRAME_BYTES))}
+    plan = planned(index_of(tmp_path, {"tree": tree}))
+    assert [task.extents for task in plan.tasks] == [range(1), range(1, 2)]
+
+
+def test_a_frame_inside_of_a_file_holds_that_file_alone(tmp_path: Path) -> None:
+    plan = planned(index_of(tmp_path, {"tree": {"a": File(noise(1, 3 * FRAME_BYTES))}}))
+    assert [task.extents for task in plan.tasks] == [range(1)] * 3
 
 
 def test_an_empty_selection_of_frames_is_a_plan_too(tmp_path: Path) -> None:
@@ -181,7 +203,7 @@ def test_an_empty_selection_of_frames_is_a_plan_too(tmp_path: Path) -> None:
 def test_what_is_there_is_not_written_and_its_frames_are_not_read(tmp_path: Path) -> None:
     index = index_of(tmp_path, product())
     plan = planned(index, present=["server", "runner/data/small"])
-    written = {entry.path for file in plan.files for entry in file.entries}
+    written = {path for paths in files_of(plan) for path in paths}
     assert written == {
         "runner/alias",
         "runner/closed/inside",
@@ -192,6 +214,7 @@ def test_what_is_there_is_not_written_and_its_frames_are_not_read(tmp_path: Path
     under = set(index.frames_under(server))
     assert under
     assert under.isdisjoint(task.number for task in plan.tasks)
+    assert plan.component_bytes == (0, index.components[1].plain_bytes - len(b"small"))
     assert plan.plain_bytes == index.plain_bytes - 5000 - len(b"small")
     # Links, directories and empty files cost nothing, and are made every time.
     assert len(plan.directories) == 5
@@ -202,15 +225,15 @@ def test_what_is_there_is_not_written_and_its_frames_are_not_read(tmp_path: Path
 def test_of_two_files_of_one_content_only_the_missing_one_is_written(tmp_path: Path) -> None:
     index = index_of(tmp_path, product())
     plan = planned(index, present=["runner/lib/first.so"])
-    (file,) = [file for file in plan.files if file.plain_bytes == 1500]
-    assert [entry.path for entry in file.entries] == ["runner/lib/same.so"]
+    assert ["runner/lib/same.so"] in files_of(plan)
+    assert plan.copies == {}
     assert plan.plain_bytes == index.plain_bytes - 1500
 
 
 def test_a_reference_that_is_there_is_opened_not_decoded(tmp_path: Path) -> None:
     index = index_of(tmp_path, PROGRAMS, {"two": "one"})
     plan = planned(index, present=["one"])
-    assert [[entry.path for entry in file.entries] for file in plan.files] == [["two"]]
+    assert files_of(plan) == [["two"]]
     assert [(task.number, task.reference) for task in plan.tasks] == [(1, 1)]
     # Its number comes behind those of the files that are written.
     assert [(extent, index.entries[number].path) for extent, number in plan.ready] == [(1, "one")]
@@ -228,10 +251,7 @@ def test_a_reference_that_is_there_under_another_name_is_decoded_for_the_missing
     assert [index.entries[number].path for _, number in plan.ready] == ["base/a"]
     # One of the two is missing: it is written, and is the reference itself.
     plan = planned(index, present=["base/a"])
-    assert [[entry.path for entry in file.entries] for file in plan.files] == [
-        ["base/b"],
-        ["later/c"],
-    ]
+    assert files_of(plan) == [["base/b"], ["later/c"]]
     assert plan.ready == ()
     assert [task.reference for task in plan.tasks] == [None, 0, 0]
 

@@ -487,7 +487,7 @@ def test_a_probe_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         preflight.check_executable(str(tmp_path / "nothing"))
 
 
-COMMAND = "from extractor.cli import main; main()"
+COMMAND = "from extractor.main import main; main()"
 
 
 class Mount(NamedTuple):
