@@ -30,8 +30,6 @@ class Home:
         path: as given; by default ``STIGMER_HOME``, else ``~/.stigmer``.
     """
 
-    __slots__ = ("bin", "held", "lock", "path", "staging", "versions")
-
     def __init__(self, path: str | None = None) -> None:
         given = path or os.environ.get(HOME_VARIABLE) or os.path.join("~", ".stigmer")
         self.path = os.path.abspath(os.path.expanduser(given))

@@ -20,23 +20,6 @@ class Manifest:
     The columns have one item for each of them, in the same order.
     """
 
-    __slots__ = (
-        "_digests",
-        "components",
-        "digest_line",
-        "index_sha256",
-        "index_xxh3",
-        "inode",
-        "inodes",
-        "modes",
-        "mtimes_ns",
-        "paths",
-        "plain_bytes",
-        "platform",
-        "previous",
-        "version",
-    )
-
     def __init__(self) -> None:
         self.version = ""
         """Of the product."""

@@ -48,7 +48,7 @@ def record(previous: str | None = "v0.9.0-00112233", components: int = 2) -> Man
 
 def values(manifest: Manifest) -> dict[str, Any]:
     # The digests first: being asked for changes how they are kept.
-    return {name: getattr(manifest, name) for name in ("digests", *Manifest.__slots__)}
+    return {"digests": manifest.digests} | vars(manifest)
 
 
 RECORDS = {
