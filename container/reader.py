@@ -80,7 +80,7 @@ class PayloadReader:
     @cached_property
     def index_sha256(self) -> bytes:
         """Of the index, 32 bytes: the identity of this payload. Not stored in it."""
-        return digest.sha256(self._index_data)
+        return digest.index_sha256(self._index_data)
 
     def entry(self, path: str) -> Entry:
         """The entry at that path.

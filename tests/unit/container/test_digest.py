@@ -1,6 +1,9 @@
 """The digests, against published values and a second way to compute them."""
 
 import hashlib
+import sys
+
+import pytest
 
 from container import digest
 from container.invariants import EMPTY_XXH3_128
@@ -30,3 +33,13 @@ def test_the_identity_of_a_component_is_the_hash_of_these_bytes() -> None:
         b"\x00\x00" + sha256 + b"\x03\xff\x01" + b"\x03\x00t/l" + b"\x02\x00\xc3\xa9"
     )
     assert digest.content_sha256(entries, {"t/é": sha256}) == hashlib.sha256(literal).digest()
+
+
+@pytest.mark.parametrize("absent", [(), ("_sha256", "_sha2")])
+def test_the_digest_of_an_index_is_sha256_whoever_computes_it(
+    absent: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in absent:
+        monkeypatch.setitem(sys.modules, name, None)
+    data = b"index" * 1000
+    assert digest.index_sha256(data) == hashlib.sha256(data).digest()
