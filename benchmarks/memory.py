@@ -21,8 +21,6 @@ _LIMIT_MIB = 128
 # Interpreter, index and stored bytes; beside it what the design needs: frames and a reference.
 _BASE_MIB = 64
 _QUICK_LEVEL = 3
-# Peaks differ by a few pages from run to run, not with the load of the machine.
-_MAX_ROUNDS = 3
 _SETS = {"130 MB": 130_000_000, "290 MB": 290_000_000, "1 GB": 1_000_000_000}
 _TINY_SETS = {"tiny set": 10_000_000}
 
@@ -30,7 +28,7 @@ _TINY_SETS = {"tiny set": 10_000_000}
 def measure(workspace: Workspace) -> Result:
     """The release at the release level; larger and smaller sets at a quick one."""
     target = workspace.root / "unpacked"
-    rounds = min(workspace.rounds, _MAX_ROUNDS)
+    rounds = workspace.rounds
     rows: list[list[str]] = []
     targets: list[Target] = []
     runs: dict[str, list[Run]] = {}

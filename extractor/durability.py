@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from extractor import libc
 from extractor.destinations import explained
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def write_back_starter() -> Callable[[int, int, int], object]:
     end finds little to do: a durable first start takes about 1.1 x one that is not.
     Nothing is done where the platform has no such call. Source: sync_file_range(2).
     """
-    call = _libc_call("sync_file_range")
+    call = libc.function("sync_file_range")
     if call is None:
         return lambda *_: None
     import ctypes
@@ -114,7 +115,7 @@ def _flush_each(root: str) -> None:
 
 def _syncfs() -> Callable[[int], None] | None:
     """The system call, where it exists and tells of errors."""
-    call = _libc_call("syncfs") if sys.platform == "linux" else None
+    call = libc.function("syncfs") if sys.platform == "linux" else None
     if call is None or _kernel() < _SYNCFS_REPORTS_ERRORS:
         return None
     import ctypes
@@ -125,13 +126,6 @@ def _syncfs() -> Callable[[int], None] | None:
             raise OSError(number, os.strerror(number))
 
     return syncfs
-
-
-def _libc_call(name: str) -> Any:
-    """A function of the C library that Python does not offer; None where there is none."""
-    import ctypes  # 3 ms, of a first start only
-
-    return getattr(ctypes.CDLL(None, use_errno=True), name, None)
 
 
 def _kernel() -> tuple[int, int]:

@@ -17,6 +17,7 @@ import xxhash
 from container.frames import FrameDecoder, Reference
 from container.invariants import EMPTY_XXH3_128
 from container.reader import check_file
+from extractor import libc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -333,6 +334,9 @@ class _References:
                 self._uses_to_come[task.reference] = self._uses_to_come.get(task.reference, 0) + 1
         self.needed = frozenset(self._uses_to_come)
         """Numbers of the extents that are references."""
+        if len(self.needed) > 1:
+            # What one has left behind would count beside the next.
+            libc.give_back_large_blocks()
 
     def offer(self, extent: int, descriptor: int, changed: threading.Condition) -> None:
         """A file is complete and verified: keep it if a frame will need it."""

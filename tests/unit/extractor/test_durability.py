@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from container.errors import NoSpaceError
-from extractor import durability
+from extractor import durability, libc
 from extractor.install import install
 from tests.support.homes import check_home
 from tests.support.trees import Directory, File, Symlink, write_tree
@@ -75,7 +75,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 def fake_libc(patch: pytest.MonkeyPatch, **functions: object) -> None:
     """The only functions that the C library has."""
-    patch.setattr(durability, "_libc_call", functions.get)
+    patch.setattr(libc, "function", functions.get)
 
 
 def test_one_call_settles_the_whole_tree(

@@ -14,7 +14,7 @@ import pytest
 from container.errors import IntegrityError, NoSpaceError
 from container.frames import FrameDecoder, Reference
 from container.reader import PayloadReader
-from extractor import pipeline
+from extractor import libc, pipeline
 from extractor.pipeline import Extraction, make_directories
 from extractor.plan import make_plan, select
 from tests.support import watchdog
@@ -322,6 +322,23 @@ def test_room_is_made_before_a_reference_is_loaded_and_only_then(
     reader = reader_of(tmp_path, files(3), references)
     assert extract(reader, MemoryDestination(), 1) is None
     assert calls == ["give back", "load"]
+
+
+@pytest.mark.parametrize(
+    ("references", "times"),
+    [
+        ({"program-1": "program-0", "program-2": "program-0"}, 0),
+        ({"program-1": "program-0", "program-3": "program-2"}, 1),
+    ],
+)
+def test_memory_of_one_reference_does_not_stay_beside_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, references: dict[str, str], times: int
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(libc, "give_back_large_blocks", lambda: calls.append("give back"))
+    reader = reader_of(tmp_path, files(4), references)
+    assert extract(reader, MemoryDestination(), 1) is None
+    assert len(calls) == times
 
 
 @pytest.mark.parametrize("plain_bytes", [100, 5 * FRAME_BYTES])
