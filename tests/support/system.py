@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from extractor import durability
+from extractor import libc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,7 +90,7 @@ def watched(handler: Handler) -> Iterator[None]:
         for name in CALLS:
             patch.setattr(os, name, layer(name, getattr(os, name)))
         patch.setattr(fcntl, "flock", layer("flock", fcntl.flock))
-        patch.setattr(durability, "_libc_call", libc_call)
+        patch.setattr(libc, "function", libc_call)
         yield
 
 
