@@ -60,7 +60,8 @@ class Extraction:
         jobs: workers, > 0; the calling thread is one of them.
         progress: called with a component's name and its plain bytes just written, by one worker
             at a time.
-    Memory: for each worker one frame, plain and stored, and at most one reference.
+    Memory: for each worker one frame, plain and stored, and at most one reference. Where the plan
+        has several references, ``libc.give_back_large_blocks`` holds for the process from now on.
     """
 
     def __init__(

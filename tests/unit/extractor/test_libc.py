@@ -12,6 +12,7 @@ from extractor import libc
 BLOCK_BYTES = 16 << 20
 # The first block that is freed decides where the next ones come from.
 PROGRAM = f"""
+import os
 import sys
 from extractor import libc
 
@@ -21,7 +22,7 @@ if sys.argv[1] == "give back":
 
 def resident_bytes():
     with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * 4096
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 before = resident_bytes()
