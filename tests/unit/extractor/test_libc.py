@@ -10,7 +10,8 @@ import pytest
 from extractor import libc
 
 BLOCK_BYTES = 16 << 20
-# The first block that is freed decides where the next ones come from.
+# The first block that is freed decides where the next ones come from. What lies above one in the
+# heap keeps it there: the end of a heap is given back anyway.
 PROGRAM = f"""
 import os
 import sys
@@ -26,8 +27,10 @@ def resident_bytes():
 
 
 before = resident_bytes()
+above = []
 for _ in range(3):
     block = b"x" * {BLOCK_BYTES}
+    above.append(b"y" * 4096)
     del block
 print(resident_bytes() - before)
 """
