@@ -11,7 +11,6 @@ import struct
 from contextlib import contextmanager
 from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from container import invariants, limits, magic
 from container.digest import xxh3_64
@@ -23,8 +22,9 @@ from container.errors import (
     UnsupportedVersionError,
 )
 from container.model import (
+    COMPONENT_KINDS,
+    ENTRY_KINDS,
     Component,
-    ComponentKind,
     Entry,
     EntryKind,
     Footer,
@@ -34,6 +34,7 @@ from container.model import (
 )
 from container.sections import check_version, join_sections, read_sections
 from container.strings import StringTable, StringWriter
+from container.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -279,7 +280,7 @@ def _decode_components(section: Section, strings: StringTable) -> tuple[Componen
             content_sha256,
         ) = row
         where = f"component {number}"
-        if kind not in (ComponentKind.FILE, ComponentKind.TREE):
+        if kind not in COMPONENT_KINDS:
             raise FormatError("unknown kind", where, "1 or 2", str(kind))
         if reserved:
             raise FormatError("a reserved field is not zero", where)
@@ -291,7 +292,7 @@ def _decode_components(section: Section, strings: StringTable) -> tuple[Componen
             Component(
                 strings.get(name_offset, name_bytes),
                 strings.get(version_offset, version_bytes),
-                ComponentKind(kind),
+                kind,
                 None if entry_point == magic.NO_ENTRY else entry_point,
                 first_entry,
                 entry_count,
@@ -370,8 +371,8 @@ def _decode_entries(section: Section, strings: StringTable) -> tuple[Entry, ...]
             "at most 0o777",
             oct(max(modes)),
         )
-    if not set(kinds) <= set(EntryKind):
-        number = _first(kind not in set(EntryKind) for kind in kinds)
+    if not ENTRY_KINDS.keys() >= set(kinds):
+        number = _first(kind not in ENTRY_KINDS for kind in kinds)
         raise FormatError("unknown kind", f"entry {number}", "1 to 4", str(kinds[number]))
     if any(reserved):
         raise FormatError("a reserved field is not zero", f"entry {_first(reserved)}")

@@ -1,22 +1,24 @@
 """One stored frame -> its plain bytes, checked before, during and after decoding.
 
-zstd is imported here and nowhere else on the reading side.
+zstd is loaded here and nowhere else on the reading side.
 """
 
 from __future__ import annotations
 
 import contextlib
 import mmap
-from typing import TYPE_CHECKING, NamedTuple
 
-import zstandard
-
-from container import limits
+from container import limits, zstd
 from container.digest import Buffer, xxh3_64
 from container.errors import FormatError, IntegrityError, LimitExceededError
+from container.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import zstandard
+
     from container.model import Frame
+else:
+    zstandard = zstd.load()
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _RLE_BLOCK = 1

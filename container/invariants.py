@@ -7,7 +7,6 @@ which this did not hold.
 from __future__ import annotations
 
 from operator import lt
-from typing import TYPE_CHECKING
 
 from container import limits, names
 from container.errors import (
@@ -17,6 +16,7 @@ from container.errors import (
     UnsupportedVersionError,
 )
 from container.model import PLATFORMS, ComponentKind, EntryKind, Filter, Index
+from container.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

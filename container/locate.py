@@ -6,8 +6,6 @@ magic of a file proves nothing; only the place does (FORMAT.md section 3).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from container import codec, hosts, magic
 from container.errors import (
     ContainerError,
@@ -15,6 +13,7 @@ from container.errors import (
     LostPayloadError,
     NotAContainerError,
 )
+from container.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from container.model import Footer

@@ -6,20 +6,18 @@ it is written to and nowhere else (FORMAT.md section 7).
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
-
 from container import limits
 from container.errors import UnsafePathError
+from container.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_LABEL_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-")
 
 # Control characters, and what Windows forbids in a name; "/" separates segments.
 _ILLEGAL_CHARACTERS = "".join(map(chr, range(32))) + '\x7f"*:<>?\\|'
-_ILLEGAL = re.compile(f"[{re.escape(_ILLEGAL_CHARACTERS)}]")
+_ILLEGAL = frozenset(_ILLEGAL_CHARACTERS)
 
 # "?" is what encoding puts for a lone surrogate: illegal either way.
 _ILLEGAL_BYTES = _ILLEGAL_CHARACTERS.encode()
@@ -28,9 +26,6 @@ _RESERVED = frozenset(
     ["con", "prn", "aux", "nul", "conin$", "conout$"]
     + [f"{device}{digit}" for device in ("com", "lpt") for digit in "0123456789¹²³"]
 )
-
-# A segment that begins with a reserved name and ends, or goes on behind a dot.
-_MAYBE_RESERVED = re.compile(f"/(?:{'|'.join(map(re.escape, sorted(_RESERVED)))})[./]")
 
 
 def check_label(label: str, what: str) -> None:
@@ -42,7 +37,11 @@ def check_label(label: str, what: str) -> None:
     Raises:
         UnsafePathError: it is not.
     """
-    if len(label) > limits.MAX_LABEL_BYTES or not _LABEL.fullmatch(label):
+    if (
+        not 0 < len(label) <= limits.MAX_LABEL_BYTES
+        or not _LABEL_CHARACTERS.issuperset(label)
+        or not label[0].isalnum()
+    ):
         raise UnsafePathError(
             f"not a legal {what}",
             expected=f"1 to {limits.MAX_LABEL_BYTES} letters, digits and ._+-, no leading dot",
@@ -63,8 +62,9 @@ def check_segment(segment: str, path: str) -> None:
     reason = None
     if segment in ("", ".", ".."):
         reason = f"{segment!r} is not a name"
-    elif (illegal := _ILLEGAL.search(segment)) is not None:
-        reason = f"the character {illegal.group()!r} is not portable"
+    elif not _ILLEGAL.isdisjoint(segment):
+        illegal = next(character for character in segment if character in _ILLEGAL)
+        reason = f"the character {illegal!r} is not portable"
     elif segment[-1] in ". ":
         reason = "Windows drops a dot or blank at the end of a name"
     elif segment.split(".", 1)[0].rstrip(" ").lower() in _RESERVED:
@@ -108,12 +108,17 @@ def check_paths(paths: Sequence[str]) -> None:
         or " /" in text
         or " ." in text
         or len(data.translate(None, _ILLEGAL_BYTES)) != len(data)
-        or _MAYBE_RESERVED.search(text.lower())
+        or _may_be_reserved(text.lower())
         # Shorter than one segment may be, so that no segment is too long either.
         or max(map(len, paths), default=0) * longest_character > limits.MAX_SEGMENT_BYTES
     ):
         for path in paths:
             check_path(path)
+
+
+def _may_be_reserved(text: str) -> bool:
+    """Whether a lower-case text has a device's name between two of "/" and "."."""
+    return not _RESERVED.isdisjoint(text.replace(".", "/").split("/"))
 
 
 def check_length(path: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
 
 import xxhash
 
@@ -12,10 +11,12 @@ from container.errors import ContainerError, FormatError, IntegrityError, Unknow
 from container.locate import Location, locate
 from container.model import EntryKind
 from container.source import FileSource
+from container.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
+    from typing import Self
 
     from container.frames import Reference
     from container.model import Component, Entry, Extent, Index

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from container import limits, magic
 from container.errors import FormatError, LimitExceededError, UnsupportedVersionError
+from container.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
 INDEX_HEADER = struct.Struct("<4sHHII")
 SECTION = struct.Struct("<4sIIIII")

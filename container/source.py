@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, Protocol, Self
 
 from container.errors import TruncatedError
+from container.typed import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Self
 
 Path = str | os.PathLike[str]
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from container.errors import ContainerError
-from container.model import EntryKind
+from container.model import ENTRY_KINDS, EntryKind
 from container.reader import open_payload
 from container.units import human_bytes
 from extractor import commands, home_cli, options, output
@@ -50,7 +50,7 @@ def list_command(file: str, as_json: bool) -> None:
                     "entries": [
                         {
                             "path": entry.path,
-                            "kind": EntryKind(entry.kind).name.lower(),
+                            "kind": ENTRY_KINDS[entry.kind],
                             "mode": f"{entry.mode:04o}",
                             "plain_bytes": entry.plain_bytes,
                             "link": entry.link or None,

@@ -6,9 +6,9 @@ import errno
 import mmap
 import os
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
 
 from container.errors import NoSpaceError, NotWritableError
+from container.typed import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable

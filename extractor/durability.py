@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
+from container.typed import TYPE_CHECKING
 from extractor import libc
 from extractor.destinations import explained
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
 
 from container.errors import ContainerError, NotExecutableError, NotInstalledError, told
 from container.model import EntryKind
+from container.typed import TYPE_CHECKING, NamedTuple
 from extractor import manifest as records
 from extractor import preflight, reuse, upkeep, warm
 from extractor.home import PROGRAM_VARIABLES

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
 
 from container.errors import DowngradeError, NotWritableError
 from container.model import EntryKind
+from container.typed import TYPE_CHECKING, NamedTuple
 from extractor import durability, events, preflight, reuse, upkeep, warm
 from extractor import manifest as records
 from extractor.destinations import DirectoryDestination, explained

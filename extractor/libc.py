@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from container.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 # Of malloc.h.
 _M_MMAP_THRESHOLD = -3

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from container.errors import BusyError
+from container.typed import TYPE_CHECKING
 from extractor import events
 from extractor.destinations import explained
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import mmap
 import threading
-from typing import TYPE_CHECKING
 
 import xxhash
 
 from container.frames import FrameDecoder, Reference
 from container.invariants import EMPTY_XXH3_128
 from container.reader import check_file
+from container.typed import TYPE_CHECKING
 from extractor import libc
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, NamedTuple
 
-from container.model import EntryKind
+from container.model import ENTRY_KINDS, EntryKind
+from container.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -82,11 +82,11 @@ def make_plan(index: Index, components: Sequence[Component], present: Collection
     files: dict[int, Entry] = {}
     alike: dict[int, list[Entry]] = {}
     existing: dict[int, int] = {}
-    others: dict[int, list[Entry]] = {kind: [] for kind in EntryKind}
+    others: dict[int, list[Entry]] = {kind: [] for kind in ENTRY_KINDS}
     empty_files: list[Entry] = []
     component_bytes: list[int] = []
     # Of thousands of entries nearly all are files: what is looked up for each of them counts.
-    file_kind = int(EntryKind.FILE)
+    file_kind = EntryKind.FILE
     for component in components:
         missing_bytes = component.plain_bytes
         for number, entry in enumerate(index.entries_of(component), component.first_entry):

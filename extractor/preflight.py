@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING
 
 from container.errors import (
     NoSpaceError,
@@ -14,6 +13,7 @@ from container.errors import (
     UnsuitableHomeError,
     WrongPlatformError,
 )
+from container.typed import TYPE_CHECKING
 from extractor.destinations import explained
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
 
+from container.typed import TYPE_CHECKING
 from container.units import human_bytes
 from extractor.events import Advanced, Durable, Kept, Removed, Started, Waiting
 from extractor.output import say

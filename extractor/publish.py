@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
+from container.typed import TYPE_CHECKING
 from extractor import durability
 from extractor.destinations import explained
 from extractor.staging import move

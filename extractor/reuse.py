@@ -10,11 +10,11 @@ import errno
 import mmap
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
 
 import xxhash
 
 from container.model import EntryKind
+from container.typed import TYPE_CHECKING, NamedTuple
 from extractor import warm
 from extractor.destinations import explained
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
+from container.typed import TYPE_CHECKING
 from extractor import events
 from extractor.destinations import explained
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from container.errors import TargetExistsError
+from container.typed import TYPE_CHECKING
 from extractor import events
 from extractor.destinations import DirectoryDestination
 from extractor.pipeline import Extraction, make_directories

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
 
 from container.errors import InstallError, NotInstalledError
+from container.typed import TYPE_CHECKING, NamedTuple
 from extractor import durability, events, preflight, warm
 from extractor import manifest as records
 from extractor.destinations import explained

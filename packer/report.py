@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from container.model import EntryKind
+from container.model import COMPONENT_KINDS, ENTRY_KINDS, EntryKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from container.reader import PayloadReader
     from packer.hosts import HostFacts
     from packer.writer import Written
-
-_KINDS = {kind: kind.name.lower() for kind in EntryKind}
 
 
 def describe_host(host: HostFacts) -> dict[str, Any]:
@@ -112,7 +110,7 @@ def _component(index: Index, component: Component, shares: dict[str, int]) -> di
     return {
         "name": component.name,
         "version": component.version,
-        "kind": component.kind.name.lower(),
+        "kind": COMPONENT_KINDS[component.kind],
         "entry_point": None if entry_point is None else index.entries[entry_point].path,
         "needs": [index.components[number].name for number in sorted(component.needs)],
         "plain_bytes": component.plain_bytes,
@@ -123,7 +121,7 @@ def _component(index: Index, component: Component, shares: dict[str, int]) -> di
         "entries": [
             {
                 "path": entry.path,
-                "kind": _KINDS[EntryKind(entry.kind)],
+                "kind": ENTRY_KINDS[entry.kind],
                 "mode": f"{entry.mode:04o}",
                 "link": entry.link or None,
                 "plain_bytes": entry.plain_bytes,
@@ -235,10 +233,10 @@ def _difference(before: Entry | None, after: Entry | None) -> str:
     """What differs between two entries of one path; empty where nothing does."""
     if before is None or after is None:
         entry = before or after
-        return _KINDS[EntryKind(entry.kind)] if entry else ""
+        return ENTRY_KINDS[entry.kind] if entry else ""
     found = []
     if before.kind != after.kind:
-        found.append(f"{_KINDS[EntryKind(before.kind)]} -> {_KINDS[EntryKind(after.kind)]}")
+        found.append(f"{ENTRY_KINDS[before.kind]} -> {ENTRY_KINDS[after.kind]}")
     if before.xxh3_128 != after.xxh3_128:
         found.append("contents")
     if before.mode != after.mode:

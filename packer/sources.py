@@ -112,7 +112,7 @@ class SourceEntry(NamedTuple):
     """One thing below a component: what an ``Entry`` will say, before it has an extent."""
 
     path: str
-    kind: EntryKind
+    kind: int
     mode: int
     link: str
     source: SourceFile | None
@@ -135,7 +135,7 @@ class ScannedComponent:
     """A component's entries in index order, nothing read yet but metadata."""
 
     source: ComponentSource
-    kind: ComponentKind
+    kind: int
     entries: tuple[SourceEntry, ...]
     entry_point: str | None
 
@@ -235,9 +235,7 @@ def _hardlinks(entries: Sequence[SourceEntry]) -> Iterator[SourceEntry]:
             yield entry
 
 
-def _entry_point(
-    source: ComponentSource, kind: ComponentKind, entries: Sequence[SourceEntry]
-) -> str | None:
+def _entry_point(source: ComponentSource, kind: int, entries: Sequence[SourceEntry]) -> str | None:
     if kind == ComponentKind.FILE:
         entry = entries[0]
         return entry.path if entry.mode & 0o100 else None

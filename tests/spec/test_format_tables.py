@@ -2,7 +2,6 @@
 
 import re
 import struct
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -154,10 +153,19 @@ def test_enumerations_are_those_of_the_code() -> None:
         if table.header[0] == "value"
     }
     assert documented == {
-        name: {member.name: member.value for member in value}
+        name: {member: number for member, number in vars(value).items() if member.isupper()}
         for name, value in vars(model).items()
-        if isinstance(value, type) and issubclass(value, IntEnum) and value is not IntEnum
+        if isinstance(value, type) and any(map(str.isupper, vars(value)))
     }
+
+
+def test_every_kind_has_the_name_of_its_constant() -> None:
+    for kinds, names in (
+        (model.ComponentKind, model.COMPONENT_KINDS),
+        (model.EntryKind, model.ENTRY_KINDS),
+    ):
+        constants = {name: number for name, number in vars(kinds).items() if name.isupper()}
+        assert {name.upper(): number for number, name in names.items()} == constants
 
 
 def test_platforms_are_those_of_the_code() -> None:

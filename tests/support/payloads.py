@@ -314,7 +314,7 @@ def tree_index(
     entries: Sequence[Entry],
     frames: Sequence[Frame] = (),
     name: str = "tree",
-    kind: ComponentKind = ComponentKind.TREE,
+    kind: int = ComponentKind.TREE,
 ) -> Index:
     """An index of one component with exactly these rows; its size is counted from them."""
     plain_bytes = sum(entry.plain_bytes for entry in entries if entry.kind == EntryKind.FILE)

@@ -10,7 +10,7 @@ import pytest
 
 from container import errors
 from container.errors import ContainerError
-from container.model import EntryKind
+from container.model import ENTRY_KINDS, EntryKind
 from container.reader import PayloadReader, open_payload
 from tests.vectors import make_vectors, minireader
 
@@ -39,7 +39,7 @@ def read_all(reader: PayloadReader) -> list[dict[str, Any]]:
         if entry.kind in (EntryKind.FILE, EntryKind.HARDLINK):
             contents = b"".join(map(bytes, reader.read_entry(entry)))
             assert len(contents) == entry.plain_bytes
-        kind = EntryKind(entry.kind).name.lower()
+        kind = ENTRY_KINDS[entry.kind]
         found.append(described(entry.path, kind, entry.mode, entry.link, contents))
     return found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[4]
-HEAVY = {"asyncio", "construct", "grpc", "logging", "ssl", "zstandard"}
+HEAVY = {"asyncio", "construct", "grpc", "logging", "ssl", "zstandard", "zstandard.backend_c"}
 
 
 def loaded_by(home: Path, *words: str) -> set[str]:
